@@ -1,0 +1,169 @@
+"""Reading replies: bytes in, values or an error out.
+
+Success is decided by the HTTP status alone: the envelope's own `status` lies now and then
+(`succcess`, `error` on success).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import attrs
+
+from .. import errors
+from ..models.calls import CallResult
+from ..phone import scrub_numbers
+from .convert import structure
+from .endpoints import Effect, Endpoint
+
+__all__ = ["Reply", "error_of", "is_refusal", "read_call_result", "retry_after_seconds"]
+
+EXCERPT = 2048
+
+_BY_STATUS: dict[int, type[errors.StatusError]] = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableError,
+    429: errors.ThrottledError,
+}
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """What came back: a status, headers and the body.
+
+    Attributes:
+        is_whole: False if the body was larger than the limit; `body` is then its beginning.
+        request_id: Our own id of the request.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    is_whole: bool = True
+    request_id: str = ""
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+
+def read_call_result(endpoint: Endpoint, reply: Reply) -> CallResult:
+    """Read the answer to an accepted call.
+
+    Raises:
+        UnexpectedReplyError: It is not JSON, or names no call id. The call was probably
+            placed, so the error is uncertain.
+    """
+    if not reply.is_whole:
+        raise unexpected(endpoint, reply, f"it is larger than {len(reply.body):,} bytes")
+    try:
+        body = json.loads(reply.body)
+        call = body.get("call") if isinstance(body, dict) else None
+        return structure(call, CallResult)
+    except (ValueError, RecursionError) as error:
+        raise unexpected(endpoint, reply, str(error)) from error
+
+
+def unexpected(endpoint: Endpoint, reply: Reply, why: str) -> errors.UnexpectedReplyError:
+    """Make the error for a success that is not what was promised."""
+    uncertain = endpoint.effect is not Effect.READ
+    advice = "; the call may have been placed" if endpoint.effect is Effect.DIAL else ""
+    return errors.UnexpectedReplyError(
+        f"{endpoint.name}: the service answered {reply.status} but the reply cannot be used "
+        f"({scrub_numbers(why)}){advice}",
+        status=reply.status,
+        body=excerpt(reply.body),
+        uncertain=uncertain,
+        request_id=reply.request_id or None,
+    )
+
+
+def is_refusal(reply: Reply) -> bool:
+    """Say whether the service plainly declined for now: 429, or 503 with `Retry-After`."""
+    return reply.status == 429 or (reply.status == 503 and "Retry-After" in reply.headers)
+
+
+def error_of(endpoint: Endpoint, reply: Reply, *, now: datetime) -> errors.StatusError:
+    """Make the error for a reply outside 2xx."""
+    return _kind(reply)(
+        f"{endpoint.name}: {_explain(endpoint, reply)}",
+        status=reply.status,
+        body=excerpt(reply.body),
+        retry_after=retry_after_seconds(reply, now=now),
+        uncertain=_may_have_happened(endpoint, reply),
+        request_id=reply.request_id or None,
+    )
+
+
+def retry_after_seconds(reply: Reply, *, now: datetime) -> float | None:
+    """Read `Retry-After`: seconds or an HTTP date (RFC 9110, 10.2.3)."""
+    text = reply.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return float(text) if len(text) < 12 else None
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return max(0.0, (moment - now).total_seconds())
+
+
+def excerpt(body: bytes) -> str:
+    """Return the beginning of a body as text that can be shown."""
+    return body[:EXCERPT].decode("utf-8", "replace")
+
+
+def _kind(reply: Reply) -> type[errors.StatusError]:
+    if is_refusal(reply):
+        return errors.ThrottledError
+    if reply.status in _BY_STATUS:
+        return _BY_STATUS[reply.status]
+    if reply.status >= 500:
+        return errors.ServerError
+    if 300 <= reply.status < 400:
+        return errors.RedirectError
+    return errors.StatusError
+
+
+def _may_have_happened(endpoint: Endpoint, reply: Reply) -> bool:
+    if endpoint.effect is Effect.READ or is_refusal(reply):
+        return False
+    # Below 200 is no final answer at all; nobody should send it here.
+    return reply.status >= 500 or reply.status < 200
+
+
+def _explain(endpoint: Endpoint, reply: Reply) -> str:
+    said = _service_message(reply.body)
+    text = f"the service answered {reply.status}" + (f" ({scrub_numbers(said)})" if said else "")
+    if 300 <= reply.status < 400:
+        return text + "; redirects are never followed, check the configured address"
+    if _may_have_happened(endpoint, reply) and endpoint.effect is Effect.DIAL:
+        return text + "; the phone may have rung, look before calling again"
+    return text + _ADVICE.get(reply.status, "")
+
+
+_ADVICE: dict[int, str] = {
+    401: "; check the API key or token",
+    429: "; slow down",
+}
+
+
+def _service_message(body: bytes) -> str:
+    # Error bodies are documented nowhere: JSON, text, HTML and nothing all occur.
+    try:
+        parsed: Any = json.loads(body[: 4 * EXCERPT])
+    except (ValueError, RecursionError):
+        return ""
+    message = parsed.get("message") if isinstance(parsed, dict) else None
+    if not isinstance(message, str):
+        return ""
+    return "".join(letter if letter.isprintable() else " " for letter in message)[:200]
