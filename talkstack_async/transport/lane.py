@@ -1,0 +1,218 @@
+"""The public lane: one HTTP exchange through `aiohttp.ClientSession`, with an exact mark.
+
+aiohttp calls `ClientRequest.send(connection)` once a connection is in hand, fresh or reused.
+`WholeRequest` takes that step over: it looks at the connection, sets the mark, and hands head
+and body to the operating system in one write. Between the look and the write there is no await,
+so `sent` is a fact and not a guess. And the credential never enters aiohttp's own request
+object, whose headers turn up in traces and in the `repr` of its exceptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import select
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any
+from weakref import WeakSet
+
+from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.http_writer import StreamWriter
+
+from ..config import ClientConfig
+from ..errors import StaleConnectionError, WriteTimeoutError
+from ..wire.replies import Reply
+from .origin import Origin, Proxy
+from .outgoing import Outgoing
+
+__all__ = ["PublicLane"]
+
+
+class PublicLane:
+    """Sends requests to one origin through a session, and counts connections."""
+
+    name = "public"
+
+    def __init__(
+        self, session: ClientSession, origin: Origin, config: ClientConfig, proxy: Proxy | None
+    ) -> None:
+        self.opened = 0
+        self.reused = 0
+        self._session = session
+        self._origin = origin
+        self._limit = config.max_reply_bytes
+        self._write_seconds = config.timeouts.write
+        self._known: WeakSet[ResponseHandler] = WeakSet()
+        self._proxy = proxy
+        self._options: dict[str, Any] = {
+            "allow_redirects": False,
+            "timeout": _phases(config, origin),
+            **(proxy.options() if proxy else {}),
+        }
+
+    async def exchange(self, outgoing: Outgoing) -> Reply:
+        """Send one request and read the whole reply, up to the limit.
+
+        `outgoing.mark` tells afterwards, however this ends, whether a byte may have left.
+        """
+        _CURRENT.set((outgoing, self))
+        endpoint = outgoing.request.endpoint
+        response = await self._session.request(
+            endpoint.verb, self._origin.url(outgoing.request.target), **self._options
+        )
+        try:
+            body, whole = await _read(response, self._limit)
+        except BaseException:
+            response.close()
+            raise
+        return Reply(
+            status=response.status,
+            headers=response.headers,
+            body=body,
+            is_whole=whole,
+            request_id=outgoing.request_id,
+        )
+
+    def serialise(self, outgoing: Outgoing, request: ClientRequest) -> bytes:
+        """Put a request into bytes; a plain-http proxy wants the whole address in it."""
+        target = self._origin.target(outgoing.request.target)
+        headers = self._origin.headers
+        if request.proxy and not self._origin.is_tls:
+            target = str(request.url)
+            pass_on = request.headers.get("Proxy-Authorization")  # from HTTP_PROXY
+            if self._proxy and self._proxy.authorization:
+                pass_on = self._proxy.authorization
+            if pass_on:
+                headers += f"Proxy-Authorization: {pass_on}\r\n".encode()
+        return outgoing.serialise(target=target.encode(), headers=headers)
+
+    def note_connection(self, protocol: ResponseHandler) -> None:
+        """Count a connection as opened the first time it is used, as reused afterwards."""
+        if protocol in self._known:
+            self.reused += 1
+        else:
+            self._known.add(protocol)
+            self.opened += 1
+
+    async def flush(self, protocol: ResponseHandler, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait until the operating system took a request that was too large for one go."""
+        try:
+            async with asyncio.timeout(self._write_seconds):
+                await StreamWriter(protocol, loop).drain()
+        except TimeoutError as error:
+            raise WriteTimeoutError("the service did not take the whole request") from error
+
+
+# aiohttp builds the request object itself and takes nothing of ours along. The write happens
+# in the task that asked for it, so a context variable finds the way.
+_CURRENT: ContextVar[tuple[Outgoing, PublicLane]] = ContextVar("talkstack_exchange")
+
+# aiohttp 3.14 wants to see the writer of a response; earlier versions do not know the argument.
+_RESPONSE_EXTRAS: dict[str, Any] = (
+    {"stream_writer": SimpleNamespace(output_size=0)}
+    if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters
+    else {}
+)
+
+
+class WholeRequest(ClientRequest):
+    """A request whose head and body leave together, at a moment that is noted."""
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        outgoing, lane = _CURRENT.get()
+        data = lane.serialise(outgoing, self)
+        protocol = conn.protocol
+        if protocol is None:
+            raise _stale(outgoing)
+        if _has_news(protocol):
+            await _let_news_in()
+        # From here to the write: no await.
+        transport = protocol.transport
+        if transport is None or transport.is_closing() or protocol.should_close:
+            raise _stale(outgoing)
+        lane.note_connection(protocol)
+        transport.set_write_buffer_limits(high=0)
+        outgoing.mark.sent = True
+        transport.write(data)
+        if transport.get_write_buffer_size():
+            await lane.flush(protocol, self.loop)
+        protocol.start_timeout()
+        return self._response()
+
+    def _response(self) -> ClientResponse:
+        return self.response_class(
+            self.method,
+            self.original_url,
+            writer=None,
+            continue100=None,
+            timer=self._timer,
+            request_info=self.request_info,
+            traces=self._traces,
+            loop=self.loop,
+            session=self._session,
+            **_RESPONSE_EXTRAS,
+        )
+
+
+def _phases(config: ClientConfig, origin: Origin) -> ClientTimeout:
+    limits = config.timeouts
+    reach = limits.connect + (limits.tls if origin.is_tls else 0.0)
+    return ClientTimeout(
+        total=None,
+        connect=reach,
+        sock_connect=reach,
+        # A silence as long as the total deadline is that deadline's business.
+        sock_read=limits.read if limits.read < limits.total else None,
+        ceil_threshold=float("inf"),  # aiohttp rounds longer timeouts up to full seconds
+    )
+
+
+def _has_news(protocol: ResponseHandler) -> bool:
+    """Say whether the connection has something to tell that the loop has not read yet.
+
+    That is a closing by the service, mostly: the everyday way to lose a request is to write
+    into a pooled connection whose end is already waiting to be noticed. Or it is a reply that
+    nobody asked for, which would be taken for the answer to this request.
+    """
+    transport = protocol.transport
+    if transport is None or not hasattr(select, "poll"):
+        return False
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _let_news_in() -> None:
+    # One turn puts our continuation behind the reader, the next lets the reader's effects show.
+    for _ in range(3):
+        await asyncio.sleep(0)  # noqa: TID251 # turns of the loop, not time
+
+
+def _stale(outgoing: Outgoing) -> StaleConnectionError:
+    return StaleConnectionError(
+        f"{outgoing.request.endpoint.name}: the connection was closed before the request left",
+        request_id=outgoing.request_id,
+    )
+
+
+async def _read(response: ClientResponse, limit: int) -> tuple[bytes, bool]:
+    """Read a body. If it is larger than the limit, return its beginning and False."""
+    content = response.content
+    block = await content.readany()
+    if content.at_eof() and len(block) <= limit:
+        return block, True
+    blocks, size = [block], len(block)
+    while size <= limit and not content.at_eof():
+        blocks.append(await content.readany())
+        size += len(blocks[-1])
+    body = b"".join(blocks)
+    if size <= limit:
+        return body, True
+    response.close()
+    return body[:limit], False

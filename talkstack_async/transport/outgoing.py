@@ -1,0 +1,57 @@
+"""A request on its way out, and the one mark the product is built on."""
+
+from __future__ import annotations
+
+from ..wire.requests import HttpRequest
+
+__all__ = ["Outgoing", "SentMark"]
+
+
+class SentMark:
+    """Whether a byte of a request may have left.
+
+    `sent` turns true in the same step in which the first byte is handed to the operating
+    system, with no await in between, on a connection that was found open in that very step.
+    While it is false, trying again cannot ring anybody twice. The lane sets it and nothing
+    else; the transport clears it when the service has plainly refused. Whoever must account
+    for a request it may have to cancel hands in a mark of its own and reads it afterwards.
+    """
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent = False
+
+
+class Outgoing:
+    """One request on its way out, with its mark."""
+
+    __slots__ = ("credential", "mark", "request", "request_id")
+
+    def __init__(
+        self, request: HttpRequest, *, credential: bytes, request_id: str, mark: SentMark
+    ) -> None:
+        self.request = request
+        self.credential = credential
+        self.request_id = request_id
+        self.mark = mark
+
+    def serialise(self, *, target: bytes, headers: bytes) -> bytes:
+        """Serialise head and body into one piece, so that they leave in one write."""
+        request = self.request
+        return b"".join(
+            (
+                request.endpoint.verb.encode(),
+                b" ",
+                target,
+                b" HTTP/1.1\r\n",
+                headers,
+                self.credential,
+                b"Content-Type: ",
+                request.content_type.encode(),
+                b"\r\nContent-Length: ",
+                str(len(request.body)).encode(),
+                b"\r\n\r\n",
+                request.body,
+            )
+        )
