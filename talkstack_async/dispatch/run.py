@@ -1,0 +1,251 @@
+"""One list being dialled: workers that pull, place and deliver.
+
+There are at most as many workers as calls may be placed at once. One of them pulls at any time;
+as soon as it has a request, the next may pull, and if nobody is idle a worker joins. So a list
+of a million costs a handful of tasks, and a short list never starts a thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, cast
+
+from ..errors import DeadlineError, StoppedError, TalkstackError
+from ..models.calls import CallRequest
+from ..telemetry import logger
+from ..transport.outgoing import SentMark
+from ..transport.slots import Slots
+from .outcomes import Outcome, failed
+from .progress import Tally
+from .sources import Source
+
+__all__ = ["Run", "finish", "stopped"]
+
+Numbered: TypeAlias = tuple[int, Outcome]
+Place: TypeAlias = Callable[[CallRequest, SentMark], Awaitable[Outcome]]
+
+
+class Run:
+    """The tasks and the outcomes of one list. Owned by a dispatcher.
+
+    Args:
+        source: Where the requests come from; closed when the run is over.
+        place: Places one call and returns its outcome. It raises only if it is cancelled, or
+            if what went wrong concerns the whole list.
+        slots: Shared with the other lists and calls of the dispatcher.
+        tally: Where what is taken on, and what becomes of it, is counted.
+        when_over: Called once, when nothing is pulled and nothing is in flight any more.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        place: Place,
+        slots: Slots,
+        tally: Tally,
+        when_over: Callable[[Run], None],
+    ) -> None:
+        self._source = source
+        self._place = place
+        self._slots = slots
+        self._tally = tally
+        self._when_over = when_over
+        self._workers: dict[asyncio.Task[None], SentMark | None] = {}
+        self._placing = 0
+        self._pulled = 0
+        self._outcomes: deque[Numbered] = deque()
+        self._stopping = False
+        self._failure: Exception | None = None
+        self._give_to: Callable[[Outcome], None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._pulling = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._news = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is pulled and nothing is in flight any more."""
+        return self._stopping and not self._workers
+
+    def start(self, deadline_seconds: float | None) -> None:
+        """Begin to pull, and stop when the deadline passes."""
+        if deadline_seconds is not None:
+            error = DeadlineError(f"the list was not finished within {deadline_seconds:g} s")
+            loop = asyncio.get_running_loop()
+            self._deadline = loop.call_later(deadline_seconds, self.stop, error)
+        self.staff()
+
+    def staff(self) -> None:
+        """Let one more worker pull, unless one is idle or there are as many as may call."""
+        is_somebody_idle = len(self._workers) > self._placing
+        if self._stopping or is_somebody_idle or len(self._workers) >= self._slots.limit:
+            return
+        worker = asyncio.create_task(self._work())
+        self._workers[worker] = None
+        worker.add_done_callback(self._dismiss)
+
+    async def next(self) -> Numbered:
+        """Return the next outcome, with the place its request had in the list.
+
+        Raises:
+            StopAsyncIteration: Every outcome was delivered.
+            Exception: Every outcome was delivered, and this had ended the list early.
+        """
+        while not self._outcomes:
+            if self.is_over:
+                failure, self._failure = self._failure, None
+                raise failure or StopAsyncIteration
+            self._news.clear()
+            await self._news.wait()
+        self._room.set()
+        return self._outcomes.popleft()
+
+    def stop(self, reason: Exception | None = None) -> None:
+        """Pull no more. What has not left does not leave; what has left is waited for."""
+        self._stopping = True
+        self._failure = self._failure or reason
+        self._news.set()
+        for worker, mark in self._workers.items():
+            if mark is None or not mark.sent:
+                worker.cancel()
+
+    async def finish(self, grace_seconds: float) -> None:
+        """Stop, and wait for the replies to what has left.
+
+        What has no reply after the grace period is given up and recorded as uncertain.
+        """
+        self.stop()
+        await finish(self._workers, grace_seconds=grace_seconds)
+
+    def abandon(self, give_to: Callable[[Outcome], None]) -> None:
+        """Stop, and hand over every outcome: nobody is left to fetch them."""
+        self._give_to = give_to
+        self.stop()
+        for outcome in self.take_outcomes():
+            give_to(outcome)
+
+    def take_outcomes(self) -> list[Outcome]:
+        """Return the outcomes that were not fetched, and forget them."""
+        left = [outcome for _, outcome in self._outcomes]
+        self._outcomes.clear()
+        return left
+
+    async def _work(self) -> None:
+        me = cast("asyncio.Task[None]", asyncio.current_task())
+        try:
+            while (pulled := await self._pull()) is not None:
+                mark = self._workers[me] = SentMark()
+                self._placing += 1
+                try:
+                    await self._carry_out(*pulled, mark)
+                finally:
+                    self._placing -= 1
+                    self._workers[me] = None
+        finally:
+            if len(self._workers) == 1:
+                self._stopping = True
+                await self._close_source()
+
+    async def _pull(self) -> tuple[int, CallRequest] | None:
+        async with self._pulling:
+            await self._wait_until_needed()
+            if self._stopping:
+                return None
+            try:
+                request = await self._source.pull()
+            except StopAsyncIteration:
+                self._stopping = True
+                return None
+            except Exception as error:
+                self._stopping, self._failure = True, error
+                return None
+            number, self._pulled = self._pulled, self._pulled + 1
+            self._tally.take()
+            return number, request
+
+    async def _wait_until_needed(self) -> None:
+        """Wait until the outcomes are being fetched and a slot is free.
+
+        The slot is not kept: a source that takes its time must not keep it from `call()`.
+        """
+        while len(self._outcomes) >= self._slots.limit:
+            self._room.clear()
+            await self._room.wait()
+        await self._slots.acquire()
+        self._slots.release()
+
+    async def _carry_out(self, number: int, request: CallRequest, mark: SentMark) -> None:
+        try:
+            await self._slots.acquire()
+            self.staff()
+            try:
+                outcome = await self._place(request, mark)
+            finally:
+                self._slots.release()
+        except asyncio.CancelledError:
+            self._deliver(number, failed(request, stopped(mark)))
+            raise
+        except TalkstackError as error:
+            self._deliver(number, failed(request, error))
+            self.stop(error)
+        else:
+            self._deliver(number, outcome)
+
+    def _deliver(self, number: int, outcome: Outcome) -> None:
+        self._tally.record(outcome)
+        if self._give_to is not None:
+            self._give_to(outcome)
+            return
+        self._outcomes.append((number, outcome))
+        self._news.set()
+
+    async def _close_source(self) -> None:
+        try:
+            await self._source.aclose()
+        except Exception as error:
+            self._failure = self._failure or error
+
+    def _dismiss(self, worker: asyncio.Task[None]) -> None:
+        del self._workers[worker]
+        self._news.set()
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            logger.error("a worker of the dispatcher broke", exc_info=error)
+            self.stop(error if isinstance(error, Exception) else None)
+        if self.is_over:
+            self._retire()
+
+    def _retire(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._when_over(self)
+
+
+async def finish(tasks: Mapping[asyncio.Task[Any], object], *, grace_seconds: float) -> None:
+    """Wait for tasks, and cancel those that are not done after a grace period.
+
+    Args:
+        tasks: Tasks that take themselves out of this mapping when they are done.
+        grace_seconds: How long to wait.
+    """
+    try:
+        if tasks:
+            await asyncio.wait(tuple(tasks), timeout=grace_seconds)
+    finally:
+        for task in tasks:
+            task.cancel()
+        while tasks:
+            await asyncio.wait(tuple(tasks))
+
+
+def stopped(mark: SentMark) -> StoppedError:
+    """Make the error of a call that we stopped waiting for."""
+    if not mark.sent:
+        return StoppedError("stopped before the request was sent; the phone did not ring")
+    return StoppedError(
+        "stopped after the request had left and before its reply; the phone may ring, look "
+        "before calling again",
+        uncertain=True,
+    )
