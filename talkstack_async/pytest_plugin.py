@@ -7,8 +7,8 @@ asked for, so a suite that does not use them pays nothing.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from .emulator import EmulatorThread
 
 
-def _async_fixture() -> Any:
+Fixture = TypeVar("Fixture", bound=Callable[..., object])
+
+
+def _async_fixture(function: Fixture) -> Fixture:
     if importlib.util.find_spec("pytest_asyncio") is None:
-        return pytest.fixture  # anyio's plugin runs plain fixtures
-    import pytest_asyncio
+        decorate: Any = pytest.fixture  # anyio's plugin runs plain fixtures
+    else:
+        import pytest_asyncio
 
-    return pytest_asyncio.fixture
-
-
-__all__ = ["talkstack_client", "talkstack_emulator"]
+        decorate = pytest_asyncio.fixture
+    return cast("Fixture", decorate(function))
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def talkstack_emulator() -> Iterator[EmulatorThread]:
         yield emulator
 
 
-@_async_fixture()
+@_async_fixture
 async def talkstack_client(talkstack_emulator: EmulatorThread) -> AsyncIterator[Client]:
     """A client of the emulator, on the loop of the test."""
     from .client import Client
