@@ -1,0 +1,69 @@
+# Everything sets itself up in .venv, on a machine that has Python 3.11+, git and make.
+# `make demo` shows the product, `make test` proves it, `make check` is what CI runs.
+
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types floors deep bench test-oldest test-clean-room clean
+
+help:  ## list what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+
+demo: .venv/demo.stamp  ## dial 500 contacts on the emulator and watch
+	@$(BIN)/talkstack demo
+
+test: .venv/dev.stamp  ## run the tests with coverage
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+check: lint types floors test  ## what CI runs: format, lint, types, floors, tests
+
+format: .venv/dev.stamp  ## write the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/dev.stamp
+	$(BIN)/mypy
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+floors: .venv/dev.stamp
+	$(BIN)/lint-imports
+
+deep: .venv/dev.stamp  ## long searches for rare faults (about 20 minutes)
+	$(BIN)/python -m pytest -q -m deep
+
+bench: .venv/dev.stamp  ## measure, and write the tables into benchmarks/
+	$(BIN)/python -m benchmarks all --write
+
+test-oldest: .venv-oldest/stamp  ## the tests on the oldest versions pyproject.toml allows
+	.venv-oldest/bin/python -m pytest -q tests
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python"; exit 2; }
+	@$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	@test -e .venv/dev.stamp || $(PIP) --editable '.[cli]'
+	@touch $@
+
+.venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "setting up .venv (once)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv-oldest/stamp: pyproject.toml constraints-oldest.txt
+	@$(PYTHON) -m venv .venv-oldest
+	@.venv-oldest/bin/python -m pip install --quiet --editable '.[dev]' --constraint constraints-oldest.txt
+	@touch $@
+
+clean:  ## remove what was set up
+	rm -rf .venv .venv-oldest .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
