@@ -43,6 +43,10 @@ class Dial(AsyncIterator[Outcome]):
         _, outcome = await self._run.next()
         return outcome
 
+    def stop(self) -> None:
+        """Dial nothing more. What has left is still answered and yielded; then the loop ends."""
+        self._run.stop()
+
     async def aclose(self) -> None:
         """Stop the list and wait for the replies to what has left."""
         await self._close(self._run)

@@ -136,7 +136,7 @@ class Run:
     async def _work(self) -> None:
         me = cast("asyncio.Task[None]", asyncio.current_task())
         try:
-            while (pulled := await self._pull()) is not None:
+            while not self._stopping and (pulled := await self._pull()) is not None:
                 mark = self._workers[me] = SentMark()
                 self._placing += 1
                 try:
@@ -151,7 +151,8 @@ class Run:
 
     async def _pull(self) -> tuple[int, CallRequest] | None:
         async with self._pulling:
-            await self._wait_until_needed()
+            if not self._stopping:
+                await self._wait_until_needed()
             if self._stopping:
                 return None
             try:

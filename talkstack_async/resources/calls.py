@@ -10,7 +10,6 @@ from ..errors import InvalidRequestError
 from ..models.calls import CallRequest, CallResult
 from ..transport.outgoing import SentMark
 from ..transport.transport import Transport
-from ..wire.endpoints import CALLS_MAKE
 from ..wire.replies import read_call_result
 from ..wire.requests import make_call_request
 
@@ -86,10 +85,10 @@ class Calls:
             agent_id=config.agent_id,
             check_number=config.check_numbers,
         )
-        reply = await self._transport.send(
+        return await self._transport.send(
             request,
+            read_call_result,
             total_seconds=total_seconds,
             wait_out_refusals=wait_out_refusals,
             mark=mark,
         )
-        return read_call_result(CALLS_MAKE, reply)

@@ -41,11 +41,9 @@ class Credentials:
         """Return the header line, ready for the wire."""
         return self._line
 
-    def redact(self, body: bytes) -> bytes:
+    def redact(self, text: str) -> str:
         """Take the credential out of a text that the service sent back."""
-        return self._secret.redact(body.decode("utf-8", "surrogateescape")).encode(
-            "utf-8", "surrogateescape"
-        )
+        return self._secret.redact(text)
 
     def __repr__(self) -> str:
         return "Credentials('***')"

@@ -117,10 +117,10 @@ class SessionManager:
         """
         if self._closed:
             return
-        self._closed = True
-        grace = self._config.pool.close_grace_seconds if grace_seconds is None else grace_seconds
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             raise WrongEventLoopError(_OTHER_LOOP)
+        self._closed = True
+        grace = self._config.pool.close_grace_seconds if grace_seconds is None else grace_seconds
         await asyncio.gather(*(pool.aclose(grace) for pool in self._pools.values()))
 
     async def __aenter__(self) -> Self:

@@ -9,14 +9,16 @@ import asyncio
 import itertools
 import logging
 import secrets
+from collections.abc import Callable
+from typing import TypeVar
 
 import attrs
 
 from ..clock import Clock
 from ..config import ClientConfig
-from ..errors import DeadlineError, StatusError, TalkstackError
+from ..errors import DeadlineError, StatusError, TalkstackError, UnexpectedReplyError
 from ..telemetry import Observer, RequestFinished, RequestRepeated, logger, notify
-from ..wire.endpoints import Effect
+from ..wire.endpoints import Effect, Endpoint
 from ..wire.replies import Reply, error_of
 from ..wire.requests import HttpRequest
 from .credentials import Credentials
@@ -25,6 +27,8 @@ from .retry import Patience, may_repeat
 from .sessions import SessionManager
 
 __all__ = ["Transport"]
+
+T = TypeVar("T")
 
 
 class Transport:
@@ -50,15 +54,18 @@ class Transport:
     async def send(
         self,
         request: HttpRequest,
+        read: Callable[[Endpoint, Reply], T],
         *,
         total_seconds: float | None = None,
         wait_out_refusals: bool = True,
         mark: SentMark | None = None,
-    ) -> Reply:
-        """Send a request and return its reply, which has a 2xx status.
+    ) -> T:
+        """Send a request and return what is read from its reply.
 
         Args:
             request: What to send.
+            read: Makes a value of a reply with a 2xx status, or raises
+                `UnexpectedReplyError`.
             total_seconds: The deadline for everything, instead of the configured one.
             wait_out_refusals: Wait and repeat after a 429. A dispatcher says no: it makes all
                 its calls wait, not just this one.
@@ -80,11 +87,13 @@ class Transport:
                 reply = await self._until_answered(
                     outgoing, watch, deadline, wait_out_refusals=wait_out_refusals
                 )
+            result = read(request.endpoint, reply)
         except TimeoutError as error:
             failure = _deadline_passed(outgoing, total)
             self._report(outgoing, watch, failure)
             raise failure from error
         except TalkstackError as failure:
+            self._clean(failure)
             self._report(outgoing, watch, failure)
             raise
         except asyncio.CancelledError:
@@ -92,7 +101,7 @@ class Transport:
             raise
         if self._observer is not None:
             self._report_success(outgoing, watch, reply)
-        return reply
+        return result
 
     async def _until_answered(
         self,
@@ -124,11 +133,18 @@ class Transport:
         reply = await pool.exchange(outgoing)
         if reply.is_success:
             return reply
-        clean = attrs.evolve(reply, body=self._credentials.redact(reply.body))
-        error = error_of(outgoing.request.endpoint, clean, now=self._clock.now())
+        error = error_of(outgoing.request.endpoint, reply, now=self._clock.now())
         # What was plainly refused did not happen, although it left.
         outgoing.mark.sent = error.uncertain
         raise error
+
+    def _clean(self, failure: TalkstackError) -> None:
+        """Take the credential out of an error, in case the service sent it back to us."""
+        redact = self._credentials.redact
+        failure.message = redact(failure.message)
+        failure.args = (failure.message,)
+        if isinstance(failure, StatusError | UnexpectedReplyError):
+            failure.body = redact(failure.body)
 
     def _report(self, outgoing: Outgoing, watch: _Watch, failure: TalkstackError) -> None:
         # An uncertain call needs somebody's eyes; the rest is told by the exception.
