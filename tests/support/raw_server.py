@@ -21,9 +21,13 @@ import attrs
 Then = Literal["keep", "close", "reset", "stall"]
 
 
-def ok(number: str, call_id: str = "CA1") -> bytes:
-    call = {"call_id": call_id, "to": number, "from": "+12025550100"}
+def ok(number: str, call_id: str | None = None) -> bytes:
+    call = {"call_id": call_id or id_for(number), "to": number, "from": "+12025550100"}
     return http(200, json.dumps({"message": "m", "status": "success", "call": call}).encode())
+
+
+def id_for(number: str) -> str:
+    return f"CA{number.removeprefix('+')}"
 
 
 def http(status: int, body: bytes = b"", *headers: str) -> bytes:
