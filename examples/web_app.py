@@ -16,10 +16,12 @@ DISPATCHER = web.AppKey("dispatcher", CallDispatcher)
 
 
 async def talkstack(app: web.Application) -> AsyncIterator[None]:
-    async with Client.from_env() as client:
-        async with client.dispatcher(max_concurrency=50, calls_per_second=5) as dispatcher:
-            app[DISPATCHER] = dispatcher
-            yield
+    async with (
+        Client.from_env() as client,
+        client.dispatcher(max_concurrency=50, calls_per_second=5) as dispatcher,
+    ):
+        app[DISPATCHER] = dispatcher
+        yield
 
 
 async def make_call(request: web.Request) -> web.Response:

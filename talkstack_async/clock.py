@@ -80,6 +80,8 @@ class ManualClock:
 
     async def advance(self, seconds: float) -> None:
         """Let a span of time pass, waking every sleeper whose moment comes."""
+        if seconds < 0:
+            raise ValueError("a clock does not run backwards")
         target = self._elapsed + seconds
         await _settle()
         while self._sleepers and self._sleepers[0][0] <= target:

@@ -26,8 +26,13 @@ def _positive(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise ConfigurationError(f"{attribute.name} must be more than 0, not {value!r}")
 
 
+def _count(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{attribute.name} must be a whole number above 0, not {value!r}")
+
+
 def _not_negative(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not isinstance(value, int | float) or not value >= 0:
+    if not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise ConfigurationError(f"{attribute.name} must be 0 or more, not {value!r}")
 
 
@@ -67,7 +72,7 @@ class PoolSettings:
     """
 
     max_connections: int | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_positive)
+        default=None, validator=attrs.validators.optional(_count)
     )
     idle_seconds: float = attrs.field(default=4.0, validator=_positive)
     close_grace_seconds: float = attrs.field(default=10.0, validator=_not_negative)
@@ -98,11 +103,14 @@ def is_loopback(host: str) -> bool:
 
 
 def _trimmed(value: str) -> str:
-    return value.strip().rstrip("/")
+    found: object = value  # types are not checked at run time
+    return found.strip().rstrip("/") if isinstance(found, str) else value
 
 
 def _is_address(_: object, attribute: attrs.Attribute[str], value: str) -> None:
     name = attribute.name
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be text, not {type(value).__name__}")
     try:
         parts = urlsplit(value)
         port_is_fine = parts.port is None or parts.port > 0
@@ -118,8 +126,25 @@ def _is_address(_: object, attribute: attrs.Attribute[str], value: str) -> None:
         raise ConfigurationError(f"{name} must end with the path, without ? or #")
 
 
-def _secret(value: str | Secret | None) -> Secret | None:
-    return Secret(value) if isinstance(value, str) else value
+def as_secret(name: str, value: object) -> Secret | None:
+    """Wrap a credential; refuse what is none, without showing it."""
+    if value is None or isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be text, not {type(value).__name__}")
+    return Secret(value)
+
+
+def _api_key(value: str | Secret | None) -> Secret | None:
+    return as_secret("api_key", value)
+
+
+def _token(value: str | Secret | None) -> Secret | None:
+    return as_secret("token", value)
+
+
+def _proxy(value: str | Secret | None) -> Secret | None:
+    return as_secret("proxy", value)
 
 
 @attrs.frozen(kw_only=True)
@@ -143,8 +168,8 @@ class ClientConfig:
         ssl_context: A ready TLS context, for client certificates and the like.
     """
 
-    api_key: Secret | None = attrs.field(default=None, converter=_secret)
-    token: Secret | None = attrs.field(default=None, converter=_secret)
+    api_key: Secret | None = attrs.field(default=None, converter=_api_key)
+    token: Secret | None = attrs.field(default=None, converter=_token)
     calls_url: str = attrs.field(default=CALLS_URL, converter=_trimmed, validator=_is_address)
     api_url: str = attrs.field(default=API_URL, converter=_trimmed, validator=_is_address)
     project_id: str | None = None
@@ -154,7 +179,7 @@ class ClientConfig:
     pool: PoolSettings = attrs.field(factory=PoolSettings)
     retry: RetrySettings = attrs.field(factory=RetrySettings)
     max_reply_bytes: int = attrs.field(default=1024 * 1024, validator=_positive)
-    proxy: Secret | None = attrs.field(default=None, converter=_secret)
+    proxy: Secret | None = attrs.field(default=None, converter=_proxy)
     trust_env: bool = False
     ca_file: Path | None = attrs.field(default=None, converter=attrs.converters.optional(Path))
     ssl_context: ssl.SSLContext | None = attrs.field(default=None, repr=False)

@@ -14,9 +14,10 @@ from .errors import InvalidNumberError
 __all__ = ["PhoneNumber", "mask_number", "scrub_numbers"]
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-_PUNCTUATION = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]+")
+_MARKS = r"\s().\-/\u2010-\u2015"
+_PUNCTUATION = re.compile(f"[{_MARKS}]+")
 # Seven digits or more, also with the usual punctuation between them.
-_LOOKS_LIKE_A_NUMBER = re.compile(r"\+?[0-9](?:[\s().\-]{0,2}[0-9]){6,}", re.ASCII)
+_LOOKS_LIKE_A_NUMBER = re.compile(rf"\+?[0-9](?:[{_MARKS}]{{0,3}}[0-9]){{6,}}")
 
 
 class PhoneNumber(str):
@@ -56,7 +57,8 @@ def mask_number(text: str | None) -> str:
     """Hide the middle of a number: the first five and the last two characters stay."""
     if not text:
         return ""
-    if len(text) < 8:
+    text = str(text)
+    if len(text) < 10:
         return "\u2022" * len(text)
     return f"{text[:5]}\u2022\u2022\u2022\u2022{text[-2:]}"
 

@@ -40,7 +40,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self.__value.encode(), other.__value.encode())
+        mine = self.reveal().encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(mine, other.reveal().encode("utf-8", "surrogatepass"))
 
     def __hash__(self) -> int:
         return hash(self.__value)
@@ -50,6 +51,9 @@ class Secret:
 
     def __deepcopy__(self, memo: object) -> Secret:
         return self
+
+    def __getstate__(self) -> NoReturn:
+        self.__reduce_ex__(0)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         msg = "a Secret is not pickled: hand the other process its own credential"

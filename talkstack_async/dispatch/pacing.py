@@ -29,7 +29,7 @@ class Pace:
     def __init__(self, clock: Clock, calls_per_second: float | None) -> None:
         self._clock = clock
         self._line = asyncio.Lock()
-        self._next_at = 0.0
+        self._next_at = float("-inf")
         self._held_until = 0.0
         self._gap = 0.0
         self._calls_per_second: float | None = None
@@ -42,7 +42,7 @@ class Pace:
 
     @calls_per_second.setter
     def calls_per_second(self, value: float | None) -> None:
-        if value is not None and not 0 < value < float("inf"):
+        if value is not None and not _is_pace(value):
             raise ConfigurationError(
                 f"calls_per_second must be a number above 0, or None for no limit, not {value!r}"
             )
@@ -84,3 +84,7 @@ class Pace:
         allowance = max(interval / 2, min(interval, _CATCH_UP))
         # The next turn follows the plan, not the late timer, unless we fell far behind it.
         self._next_at = max(self._next_at, now - allowance) + interval
+
+
+def _is_pace(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < float("inf")

@@ -150,22 +150,28 @@ class Run:
                 await self._close_source()
 
     async def _pull(self) -> tuple[int, CallRequest] | None:
+        if self._is_needed() and not self._source.is_asynchronous:
+            return await self._take()  # nothing to wait for: no turns need to be taken
         async with self._pulling:
-            if not self._stopping:
+            if not self._stopping and not self._is_needed():
                 await self._wait_until_needed()
-            if self._stopping:
-                return None
-            try:
-                request = await self._source.pull()
-            except StopAsyncIteration:
-                self._stopping = True
-                return None
-            except Exception as error:
-                self._stopping, self._failure = True, error
-                return None
-            number, self._pulled = self._pulled, self._pulled + 1
-            self._tally.take()
-            return number, request
+            return None if self._stopping else await self._take()
+
+    async def _take(self) -> tuple[int, CallRequest] | None:
+        try:
+            request = await self._source.pull()
+        except StopAsyncIteration:
+            self._stopping = True
+            return None
+        except Exception as error:
+            self._stopping, self._failure = True, error
+            return None
+        number, self._pulled = self._pulled, self._pulled + 1
+        self._tally.take()
+        return number, request
+
+    def _is_needed(self) -> bool:
+        return len(self._outcomes) < self._slots.limit and self._slots.is_free
 
     async def _wait_until_needed(self) -> None:
         """Wait until the outcomes are being fetched and a slot is free.
@@ -180,7 +186,8 @@ class Run:
 
     async def _carry_out(self, number: int, request: CallRequest, mark: SentMark) -> None:
         try:
-            await self._slots.acquire()
+            if not self._slots.try_acquire():
+                await self._slots.acquire()
             self.staff()
             try:
                 outcome = await self._place(request, mark)

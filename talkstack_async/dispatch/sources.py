@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ..errors import InvalidRequestError
 from ..models.calls import CallRequest
@@ -16,10 +16,10 @@ Requests: TypeAlias = Iterable[CallRequest] | AsyncIterable[CallRequest]
 class Source:
     """Pulls from a list, a generator or an async generator, and closes it when done."""
 
-    __slots__ = ("_asynchronous", "_iterator")
+    __slots__ = ("_iterator", "is_asynchronous")
 
     def __init__(self, requests: Requests) -> None:
-        self._asynchronous = isinstance(requests, AsyncIterable)
+        self.is_asynchronous = isinstance(requests, AsyncIterable)
         self._iterator: AsyncIterator[CallRequest] | Iterator[CallRequest]
         if isinstance(requests, AsyncIterable):
             self._iterator = aiter(requests)
@@ -36,10 +36,10 @@ class Source:
         Raises:
             StopAsyncIteration: There is none.
         """
-        if isinstance(self._iterator, AsyncIterator):
-            return await anext(self._iterator)
+        if self.is_asynchronous:
+            return await anext(cast("AsyncIterator[CallRequest]", self._iterator))
         try:
-            return next(self._iterator)
+            return next(cast("Iterator[CallRequest]", self._iterator))
         except StopIteration:
             raise StopAsyncIteration from None
 
@@ -50,7 +50,7 @@ class Source:
             await close()
             return
         close = getattr(self._iterator, "close", None)
-        if close is not None and not self._asynchronous:
+        if close is not None and not self.is_asynchronous:
             close()
 
 

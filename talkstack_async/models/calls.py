@@ -13,8 +13,18 @@ from .fields import raw, wire
 __all__ = ["CallRequest", "CallResult"]
 
 
-def _names(variables: Mapping[str, Any]) -> str:
+def _copied(variables: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if variables is None:
+        return {}
+    # What is no mapping is left for the check to refuse: building a request raises nothing.
+    found: object = variables
+    return dict(variables) if isinstance(found, Mapping) else variables
+
+
+def _names(variables: object) -> str:
     # Values are about a person; names say enough.
+    if not isinstance(variables, Mapping):
+        return f"<{type(variables).__name__}>"
     return f"<{', '.join(map(str, variables))}>"
 
 
@@ -39,7 +49,7 @@ class CallRequest:
     agent_id: str | None = attrs.field(default=None, kw_only=True)
     project_id: str | None = attrs.field(default=None, kw_only=True)
     dynamic_variables: Mapping[str, Any] = attrs.field(
-        factory=dict, kw_only=True, converter=dict, repr=_names, hash=False
+        factory=dict, kw_only=True, converter=_copied, repr=_names, hash=False
     )
     reference: Any = attrs.field(default=None, kw_only=True, hash=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..config import ClientConfig
+from ..config import ClientConfig, as_secret
 from ..errors import ConfigurationError
 from ..secret import Secret
 
@@ -12,7 +12,7 @@ __all__ = ["Credentials"]
 class Credentials:
     """An API key or a bearer token. Goes to the two configured hosts and nowhere else."""
 
-    __slots__ = ("_line", "_secret")
+    __slots__ = ("_bytes", "_line")
 
     def __init__(self, *, api_key: Secret | None, token: Secret | None) -> None:
         if api_key and token:
@@ -25,8 +25,14 @@ class Credentials:
                 "no credential: pass api_key=... or token=..., or set TALKSTACK_API_KEY and use "
                 "Client.from_env()"
             )
-        self._secret = secret
-        self._line = _header_line(b"x-api-key: " if api_key else b"Authorization: Bearer ", secret)
+        self._bytes = _plain_bytes(secret)
+        if not self._bytes:
+            raise ConfigurationError(
+                "the credential holds a blank, a line break or a letter outside ASCII: was more "
+                "copied than the key?"
+            )
+        name = b"x-api-key: " if api_key else b"Authorization: Bearer "
+        self._line = name + self._bytes + b"\r\n"
 
     @classmethod
     def of(
@@ -35,30 +41,30 @@ class Credentials:
         """Take what was passed, or else what the configuration holds."""
         if api_key is None and token is None:
             return cls(api_key=config.api_key, token=config.token)
-        return cls(api_key=_as_secret(api_key), token=_as_secret(token))
+        return cls(api_key=as_secret("api_key", api_key), token=as_secret("token", token))
 
     def header_line(self) -> bytes:
         """Return the header line, ready for the wire."""
         return self._line
 
-    def redact(self, text: str) -> str:
-        """Take the credential out of a text that the service sent back."""
-        return self._secret.redact(text)
+    def occurs_in(self, body: bytes) -> bool:
+        """Say whether the service sent our own credential back to us."""
+        return self._bytes in body
+
+    def redact(self, body: bytes) -> bytes:
+        """Take the credential out of a reply, before anything quotes from it."""
+        return body.replace(self._bytes, b"***")
 
     def __repr__(self) -> str:
         return "Credentials('***')"
 
 
-def _as_secret(value: str | Secret | None) -> Secret | None:
-    return Secret(value) if isinstance(value, str) else value
+def _plain_bytes(secret: Secret) -> bytes:
+    """Return the secret for the wire, or nothing if it cannot go there.
 
-
-def _header_line(name: bytes, secret: Secret) -> bytes:
+    Nothing is raised here: tools that show the variables of every frame would show it. A line
+    break inside would let whoever supplied it write headers of their own.
+    """
     text = secret.reveal()
-    # A line break inside would let whoever supplied it write headers of their own.
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigurationError(
-            "the credential holds a blank, a line break or a letter outside ASCII: was more "
-            "copied than the key?"
-        )
-    return name + text.encode("ascii") + b"\r\n"
+    fits = text.isascii() and text.isprintable() and " " not in text
+    return text.encode("ascii") if fits else b""

@@ -15,7 +15,7 @@ import select
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
 from aiohttp.client_proto import ResponseHandler
@@ -45,7 +45,7 @@ class PublicLane:
         self._origin = origin
         self._limit = config.max_reply_bytes
         self._write_seconds = config.timeouts.write
-        self._known: WeakSet[ResponseHandler] = WeakSet()
+        self._lines: WeakKeyDictionary[ResponseHandler, Line] = WeakKeyDictionary()
         self._proxy = proxy
         self._options: dict[str, Any] = {
             "allow_redirects": False,
@@ -89,12 +89,19 @@ class PublicLane:
                 headers += f"Proxy-Authorization: {pass_on}\r\n".encode()
         return outgoing.serialise(target=target.encode(), headers=headers)
 
-    def note_connection(self, protocol: ResponseHandler) -> None:
+    def line(self, protocol: ResponseHandler) -> Line:
+        """Return what is known of a connection."""
+        line = self._lines.get(protocol)
+        if line is None:
+            line = self._lines[protocol] = Line(protocol)
+        return line
+
+    def count(self, line: Line) -> None:
         """Count a connection as opened the first time it is used, as reused afterwards."""
-        if protocol in self._known:
+        if line.was_used:
             self.reused += 1
         else:
-            self._known.add(protocol)
+            line.was_used = True
             self.opened += 1
 
     async def flush(self, protocol: ResponseHandler, loop: asyncio.AbstractEventLoop) -> None:
@@ -118,25 +125,75 @@ _RESPONSE_EXTRAS: dict[str, Any] = (
 )
 
 
+class Line:
+    """A connection, watched for news that the loop has not read yet.
+
+    News is a closing by the service, mostly: the everyday way to lose a request is to write
+    into a pooled connection whose end is already waiting to be noticed. Or it is a reply that
+    nobody asked for, which would be taken for the answer to this request.
+    """
+
+    __slots__ = ("_poll", "_transport", "was_used")
+
+    def __init__(self, protocol: ResponseHandler) -> None:
+        self.was_used = False
+        self._poll: select.poll | None = None
+        transport = self._transport = protocol.transport
+        if transport is None:
+            return
+        # With no room to buffer, whatever is left unsent shows at once.
+        transport.set_write_buffer_limits(high=0)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.fileno() >= 0 and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(connection.fileno(), select.POLLIN)
+
+    def has_news(self) -> bool:
+        """Ask the operating system, without waiting."""
+        if self._poll is None or self._transport is None or self._transport.is_closing():
+            return False  # a number of a closed socket may belong to another one by now
+        return bool(self._poll.poll(0))
+
+
 class WholeRequest(ClientRequest):
     """A request whose head and body leave together, at a moment that is noted."""
 
+    # The lane writes the head itself, so aiohttp need not work out headers, cookies and body.
+
+    def update_auto_headers(self, skip_auto_headers: Any) -> None: ...
+
+    def update_cookies(self, cookies: Any) -> None: ...
+
+    def update_auth(self, auth: Any, trust_env: Any = None) -> None: ...
+
+    def update_content_encoding(self, data: Any) -> None: ...
+
+    def update_transfer_encoding(self) -> None: ...
+
+    def update_expect_continue(self, expect: Any = None) -> None: ...
+
+    def update_body_from_data(self, body: Any, _stacklevel: int = 0) -> None: ...
+
     async def send(self, conn: Connection) -> ClientResponse:
         outgoing, lane = _CURRENT.get()
-        data = lane.serialise(outgoing, self)
         protocol = conn.protocol
         if protocol is None:
             raise _stale(outgoing)
-        if _has_news(protocol):
+        # Requests that are ready at the same time leave one right after the other; the other end
+        # is woken once for many. Measured: a tenth of the whole cost of a call.
+        await asyncio.sleep(0)  # noqa: TID251 # a turn of the loop, not time
+        line = lane.line(protocol)
+        if line.has_news():
             await _let_news_in()
         # From here to the write: no await.
         transport = protocol.transport
         if transport is None or transport.is_closing() or protocol.should_close:
             raise _stale(outgoing)
-        lane.note_connection(protocol)
-        transport.set_write_buffer_limits(high=0)
+        data = lane.serialise(outgoing, self)
+        lane.count(line)
         outgoing.mark.sent = True
         transport.write(data)
+        del data  # tools that show the variables of every frame would show the credential
         if transport.get_write_buffer_size():
             await lane.flush(protocol, self.loop)
         protocol.start_timeout()
@@ -168,24 +225,6 @@ def _phases(config: ClientConfig, origin: Origin) -> ClientTimeout:
         sock_read=limits.read if limits.read < limits.total else None,
         ceil_threshold=float("inf"),  # aiohttp rounds longer timeouts up to full seconds
     )
-
-
-def _has_news(protocol: ResponseHandler) -> bool:
-    """Say whether the connection has something to tell that the loop has not read yet.
-
-    That is a closing by the service, mostly: the everyday way to lose a request is to write
-    into a pooled connection whose end is already waiting to be noticed. Or it is a reply that
-    nobody asked for, which would be taken for the answer to this request.
-    """
-    transport = protocol.transport
-    if transport is None or not hasattr(select, "poll"):
-        return False
-    connection = transport.get_extra_info("socket")
-    if connection is None or connection.fileno() < 0:
-        return False
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
 
 
 async def _let_news_in() -> None:

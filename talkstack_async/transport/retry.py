@@ -7,6 +7,7 @@ request that succeeds at once never comes here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator
 
 import backoff
@@ -32,6 +33,8 @@ def may_repeat(effect: Effect, failure: TalkstackError) -> bool:
     Whatever never left and whatever was plainly refused may be repeated. A lost reply or a 5xx
     may be repeated for a read only: for a call it may have rung.
     """
+    if failure.uncertain and effect is not Effect.READ:
+        return False  # whatever else it may be
     match failure:
         case TlsError():
             return False  # a certificate does not get better by asking again
@@ -72,4 +75,8 @@ class Patience:
 def _growing(settings: RetrySettings) -> Generator[float, None, None]:
     waits = backoff.expo(factor=settings.first_wait_seconds, max_value=settings.max_wait_seconds)
     next(waits)  # its first value is for the decorators
-    yield from waits
+    wait = 0.0
+    for wait in itertools.islice(waits, 64):
+        yield wait
+    # Nobody waits longer than that; counting on would overflow after a thousand.
+    yield from itertools.repeat(wait)

@@ -8,6 +8,7 @@ dialling and the first byte.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 
 __all__ = ["Slots"]
@@ -35,6 +36,11 @@ class Slots:
     def waiting(self) -> int:
         return sum(not waiter.done() for waiter in self._waiters)
 
+    @property
+    def is_free(self) -> bool:
+        """Somebody who asks now need not wait."""
+        return self._taken < self._limit and not self._waiters
+
     def try_acquire(self) -> bool:
         """Take a slot if one is free and nobody is waiting for it."""
         if self._taken < self._limit and not self._waiters:
@@ -56,7 +62,8 @@ class Slots:
             if waiter.done() and not waiter.cancelled():
                 self.release()  # it was handed to us in the same moment
             else:
-                self._waiters.remove(waiter)
+                with contextlib.suppress(ValueError):  # dropped while slots were handed out
+                    self._waiters.remove(waiter)
             raise
 
     def release(self) -> None:

@@ -6,6 +6,8 @@ again; or something left, and then only a whole reply counts.
 
 from __future__ import annotations
 
+import ssl
+
 import aiohttp
 
 from .. import errors
@@ -18,6 +20,7 @@ _TLS = (
     aiohttp.ClientConnectorCertificateError,
     aiohttp.ClientConnectorSSLError,
     aiohttp.ServerFingerprintMismatch,
+    ssl.SSLError,
 )
 
 
@@ -37,7 +40,7 @@ def _not_sent(failure: Exception, outgoing: Outgoing) -> errors.TalkstackError:
             return errors.ConnectTimeoutError(
                 f"{name}: no connection in time; nothing was sent", request_id=request_id
             )
-        case aiohttp.ClientError() if isinstance(failure, _TLS):
+        case Exception() if isinstance(failure, _TLS):
             return errors.TlsError(
                 f"{name}: the TLS handshake failed ({_reason(failure)}); nothing was sent",
                 request_id=request_id,

@@ -16,12 +16,13 @@ import attrs
 
 from ..clock import Clock
 from ..config import ClientConfig
-from ..errors import DeadlineError, StatusError, TalkstackError, UnexpectedReplyError
+from ..errors import DeadlineError, StatusError, TalkstackError
 from ..telemetry import Observer, RequestFinished, RequestRepeated, logger, notify
 from ..wire.endpoints import Effect, Endpoint
 from ..wire.replies import Reply, error_of
 from ..wire.requests import HttpRequest
 from .credentials import Credentials
+from .deadline import Deadline
 from .outgoing import Outgoing, SentMark
 from .retry import Patience, may_repeat
 from .sessions import SessionManager
@@ -83,7 +84,7 @@ class Transport:
         watch = _Watch(self._clock.monotonic())
         total = self._config.timeouts.total if total_seconds is None else total_seconds
         try:
-            async with asyncio.timeout(total) as deadline:
+            with Deadline(total) as deadline:
                 reply = await self._until_answered(
                     outgoing, watch, deadline, wait_out_refusals=wait_out_refusals
                 )
@@ -93,7 +94,6 @@ class Transport:
             self._report(outgoing, watch, failure)
             raise failure from error
         except TalkstackError as failure:
-            self._clean(failure)
             self._report(outgoing, watch, failure)
             raise
         except asyncio.CancelledError:
@@ -107,7 +107,7 @@ class Transport:
         self,
         outgoing: Outgoing,
         watch: _Watch,
-        deadline: asyncio.Timeout,
+        deadline: Deadline,
         *,
         wait_out_refusals: bool,
     ) -> Reply:
@@ -123,7 +123,7 @@ class Transport:
                     raise
                 patience = patience or Patience(self._config.retry)
                 wait = patience.next_wait(failure)
-                if wait is None or wait > _left(deadline):
+                if wait is None or wait > deadline.seconds_left:
                     raise
                 self._report_repetition(outgoing, watch, failure, wait)
             await self._clock.sleep(wait)
@@ -131,20 +131,14 @@ class Transport:
     async def _once(self, outgoing: Outgoing) -> Reply:
         pool = await self._sessions.pool(outgoing.request.endpoint.host)
         reply = await pool.exchange(outgoing)
+        if self._credentials.occurs_in(reply.body):
+            reply = attrs.evolve(reply, body=self._credentials.redact(reply.body))
         if reply.is_success:
             return reply
         error = error_of(outgoing.request.endpoint, reply, now=self._clock.now())
         # What was plainly refused did not happen, although it left.
         outgoing.mark.sent = error.uncertain
         raise error
-
-    def _clean(self, failure: TalkstackError) -> None:
-        """Take the credential out of an error, in case the service sent it back to us."""
-        redact = self._credentials.redact
-        failure.message = redact(failure.message)
-        failure.args = (failure.message,)
-        if isinstance(failure, StatusError | UnexpectedReplyError):
-            failure.body = redact(failure.body)
 
     def _report(self, outgoing: Outgoing, watch: _Watch, failure: TalkstackError) -> None:
         # An uncertain call needs somebody's eyes; the rest is told by the exception.
@@ -193,11 +187,6 @@ class _Watch:
 
     since: float
     attempts: int = 0
-
-
-def _left(deadline: asyncio.Timeout) -> float:
-    when = deadline.when()
-    return float("inf") if when is None else when - asyncio.get_running_loop().time()
 
 
 def _deadline_passed(outgoing: Outgoing, total: float) -> DeadlineError:

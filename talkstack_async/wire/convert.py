@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from functools import cache
+from math import isfinite
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -27,7 +28,7 @@ converter = cattrs.Converter(prefer_attrib_converters=True)
 def _text(value: object, _: object) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
         return str(value)
     raise TypeError(f"text expected, not {type(value).__name__}")
 
@@ -66,13 +67,19 @@ def _reader(field: attrs.Attribute[Any]) -> Reader:
     names: tuple[str, ...] = field.metadata.get(WIRE, (field.name,))
     required = field.default is attrs.NOTHING
     hook = converter.get_structure_hook(field.type)
+    is_text = field.type in (str, str | None)
 
     def read(body: Mapping[str, Any]) -> Any:
-        value = next((body[name] for name in names if body.get(name) is not None), None)
-        if value is None or value == "":
+        for name in names:
+            value = body.get(name)
+            if value is not None and value != "":
+                break
+        else:
             if required:
                 raise ValueError(f"{names[0]!r} is missing")
             return None
+        if is_text and type(value) is str:
+            return value  # the usual case needs no converter
         try:
             return hook(value, field.type)
         except Exception as error:

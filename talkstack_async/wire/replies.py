@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -23,6 +23,8 @@ from .endpoints import Effect, Endpoint
 __all__ = ["Reply", "error_of", "is_refusal", "read_call_result", "retry_after_seconds"]
 
 EXCERPT = 2048
+_FOR_EVER = 1e11  # seconds; longer than any deadline, and still a number to count with
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 _BY_STATUS: dict[int, type[errors.StatusError]] = {
     400: errors.BadRequestError,
@@ -65,7 +67,7 @@ def read_call_result(endpoint: Endpoint, reply: Reply) -> CallResult:
     if not reply.is_whole:
         raise unexpected(endpoint, reply, f"it is larger than {len(reply.body):,} bytes")
     try:
-        body = json.loads(reply.body)
+        body = json.loads(_text(reply.body))
         call = body.get("call") if isinstance(body, dict) else None
         return structure(call, CallResult)
     except (ValueError, RecursionError) as error:
@@ -87,8 +89,14 @@ def unexpected(endpoint: Endpoint, reply: Reply, why: str) -> errors.UnexpectedR
 
 
 def is_refusal(reply: Reply) -> bool:
-    """Say whether the service plainly declined for now: 429, or 503 with `Retry-After`."""
-    return reply.status == 429 or (reply.status == 503 and "Retry-After" in reply.headers)
+    """Say whether the service plainly declined for now: 429, or 503 with `Retry-After`.
+
+    A `Retry-After` that cannot be read says nothing, and a bare 503 may come from a gateway
+    behind which the call was placed.
+    """
+    if reply.status == 503:
+        return retry_after_seconds(reply, now=_ANY_TIME) is not None
+    return reply.status == 429
 
 
 def error_of(endpoint: Endpoint, reply: Reply, *, now: datetime) -> errors.StatusError:
@@ -107,14 +115,17 @@ def retry_after_seconds(reply: Reply, *, now: datetime) -> float | None:
     """Read `Retry-After`: seconds or an HTTP date (RFC 9110, 10.2.3)."""
     text = reply.headers.get("Retry-After", "").strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
-        return float(text) if len(text) < 12 else None
+        return min(float(text), _FOR_EVER)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return None if moment.tzinfo is None else max(0.0, (moment - now).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        return None
-    return max(0.0, (moment - now).total_seconds())
+
+
+def _text(body: bytes) -> str:
+    # Decoding first is twice as fast as letting `json` find out the encoding.
+    return body.decode("utf-8-sig" if body.startswith(b"\xef\xbb\xbf") else "utf-8")
 
 
 def excerpt(body: bytes) -> str:

@@ -52,15 +52,19 @@ def make_call_request(
     """
     if not isinstance(call, CallRequest):
         raise InvalidRequestError(f"a CallRequest was expected, not {type(call).__name__}")
-    body = {
+    body: dict[str, Any] = {
         "number": _number(call.number, check=check_number),
         "projectId": _needed("project_id", call.project_id or project_id),
         "agentId": _needed("agent_id", call.agent_id or agent_id),
     }
-    if not call.dynamic_variables:
+    variables = call.dynamic_variables
+    if not variables:
         return build(CALLS_MAKE, body)
+    if not isinstance(variables, dict) or not all(isinstance(name, str) for name in variables):
+        raise InvalidRequestError(_unfit_variable(call))
+    body["dynamicVariables"] = variables
     try:
-        return build(CALLS_MAKE, {**body, "dynamicVariables": call.dynamic_variables})
+        return build(CALLS_MAKE, body)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(_unfit_variable(call)) from error
 
@@ -87,6 +91,8 @@ def _needed(name: str, value: object) -> str:
 
 
 def _unfit_variable(call: CallRequest) -> str:
+    if not isinstance(call.dynamic_variables, dict):
+        return f"dynamic variables must be a mapping, not {type(call.dynamic_variables).__name__}"
     for name, value in cast("dict[object, object]", call.dynamic_variables).items():
         if not isinstance(name, str):
             return f"dynamic variable names must be text, not {type(name).__name__}"

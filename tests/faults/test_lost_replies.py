@@ -242,7 +242,7 @@ class TestNegativeControls:
     async def test_without_a_look_at_the_connection_idle_closings_cost_calls(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lane, "_has_news", lambda protocol: False)
+        monkeypatch.setattr(lane.Line, "has_news", lambda line: False)
         async with RawServer() as server, client_for(server.url) as client:
             await outcome_of(client, SECOND)
             for line in tuple(server.lines):
