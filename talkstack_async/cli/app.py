@@ -1,0 +1,215 @@
+"""The verbs and their options. What they do is imported when they are called."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import rich  # noqa: F401  # used on terminals; missed here, it is reported in one line
+import typer
+from typer.main import get_command
+
+from ..errors import TalkstackError
+from .exits import CliError, ExitCode
+from .output import Screen
+
+__all__ = ["run"]
+
+_EXIT_CODES = (
+    "Exit codes: 0 all placed · 1 finished, some not placed · 2 usage or configuration, or the "
+    "list had to end early · 3 uncertain calls need a look (wins over 1) · 130 interrupted. "
+    "The credential comes from TALKSTACK_API_KEY (or TALKSTACK_TOKEN)."
+)
+
+app = typer.Typer(
+    name="talkstack",
+    help="Place AI voice calls with TalkStack, and ring nobody twice.",
+    epilog=_EXIT_CODES,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich" if sys.stdout is not None and sys.stdout.isatty() else None,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Only JSON on stdout; the rest on stderr.")]
+ProjectId = Annotated[
+    str | None, typer.Option(help="The project; otherwise TALKSTACK_PROJECT_ID.")
+]
+AgentId = Annotated[str | None, typer.Option(help="Who speaks; otherwise TALKSTACK_AGENT_ID.")]
+Timeout = Annotated[
+    float, typer.Option(min=0.1, help="Seconds to wait for the answer to one call.")
+]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; return the exit code. No traceback for what can be foreseen."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows a question mark instead of breaking the run.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
+    try:
+        return int(
+            get_command(app).main(list(arguments), prog_name="talkstack", standalone_mode=False)
+            or 0
+        )
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        # Typer brings its own copy of click in some versions, so the class has no one name.
+        explain: Callable[[], str] | None = getattr(error, "format_message", None)
+        if explain is None:
+            raise
+        message = " ".join(explain().split()) or "see talkstack --help"
+        Screen(json="--json" in arguments).fail(message, code=ExitCode.USAGE)
+        return ExitCode.USAGE
+    finally:
+        _let_go_of_stdout()
+
+
+def _let_go_of_stdout() -> None:
+    """Keep the interpreter from complaining about a reader that went away."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+
+
+def _perform(work: Coroutine[Any, Any, int], *, screen: Screen) -> int:
+    try:
+        return asyncio.run(work)
+    except (CliError, TalkstackError) as error:
+        screen.fail(str(error), code=ExitCode.USAGE)
+        return ExitCode.USAGE
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer's way
+    if wanted:
+        from importlib.metadata import version
+
+        Screen().say(f"talkstack {version('talkstack-async')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _talkstack(
+    *,
+    version: Annotated[  # the callback acts on it
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Place AI voice calls with TalkStack, and ring nobody twice."""
+
+
+@app.command(epilog=_EXIT_CODES)
+def demo(
+    *,
+    results: Annotated[
+        Path | None, typer.Option(help="Where to write the results; otherwise a fresh file.")
+    ] = None,
+    calls_per_second: Annotated[float, typer.Option(help="Pace of new calls.")] = 40.0,
+    json: Json = False,
+) -> int:
+    """Dial 500 made-up people against an emulator on this machine: no account, no phone rings.
+
+    Exit code 0 if the demo shows what it should, uncertain calls included.
+    """
+    from .demo import demo as show
+
+    screen = Screen(json=json)
+    work = show(results=results, calls_per_second=calls_per_second, screen=screen)
+    return _perform(work, screen=screen)
+
+
+@app.command(epilog=_EXIT_CODES)
+def call(
+    number: Annotated[str, typer.Argument(help="The number: + and the country code.")],
+    *,
+    var: Annotated[
+        list[str] | None, typer.Option("--var", help="name=value for the agent; repeatable.")
+    ] = None,
+    agent_id: AgentId = None,
+    project_id: ProjectId = None,
+    timeout: Timeout = 60.0,
+    json: Json = False,
+) -> int:
+    """Place one call and print its id."""
+    from .call import call as place
+    from .call import read_variables
+
+    screen = Screen(json=json)
+
+    async def work() -> int:
+        return await place(
+            number,
+            variables=read_variables(var or ()),
+            project_id=project_id,
+            agent_id=agent_id,
+            timeout_seconds=timeout,
+            screen=screen,
+        )
+
+    return _perform(work(), screen=screen)
+
+
+@app.command(epilog=_EXIT_CODES)
+def dial(
+    file: Annotated[Path, typer.Argument(help="CSV with a column `number`, or .jsonl.")],
+    *,
+    results: Annotated[
+        Path, typer.Option(help="One JSON line per row goes here; must not exist yet.")
+    ],
+    max_concurrency: Annotated[int, typer.Option(min=1, help="Calls being placed at once.")] = 10,
+    calls_per_second: Annotated[
+        float | None, typer.Option(help="Pace of new calls; no limit unless given.")
+    ] = None,
+    project_id: ProjectId = None,
+    agent_id: AgentId = None,
+    timeout: Timeout = 60.0,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Call a number as often as it is listed.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Call everybody on a list, each row at most once.
+
+    Ctrl-C stops new calls and waits for the answers to those that have left; a second Ctrl-C
+    gives up waiting.
+    """
+    from .dial import DialOptions
+    from .dial import dial as start
+
+    screen = Screen(json=json)
+
+    async def work() -> int:
+        options = DialOptions(
+            file=file,
+            results=results,
+            max_concurrency=max_concurrency,
+            calls_per_second=calls_per_second,
+            project_id=project_id,
+            agent_id=agent_id,
+            timeout_seconds=timeout,
+            allow_duplicates=allow_duplicates,
+        )
+        return await start(options, screen=screen)
+
+    return _perform(work(), screen=screen)
+
+
+@app.command()
+def emulator(
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides ids, credentials and chance.")] = 0,
+    json: Json = False,
+) -> int:
+    """Run TalkStack in miniature on this machine until Ctrl-C; it dials nobody."""
+    from .serving import serve_emulator
+
+    screen = Screen(json=json)
+    return _perform(serve_emulator(port=port, seed=seed, screen=screen), screen=screen)
