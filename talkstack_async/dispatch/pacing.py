@@ -20,8 +20,8 @@ _FIRST_GAP, _WIDEST_GAP, _NO_GAP = 0.010, 1.0, 0.001
 class Pace:
     """Gives turns one after the other, never closer together than the pace allows.
 
-    After a stall there is no burst: turns that were missed are gone, but for half a gap. A
-    refusal by the service holds everybody back for as long as it asked, and then widens the
+    After a stall there is no burst: turns that were missed are gone. Only a timer that was late
+    is made good, by half a gap at most. A refusal by the service holds everybody back for as long as it asked, and then widens the
     gap between turns; each accepted call narrows it again. So a dispatcher finds the pace of a
     service that does not tell its limits.
     """
@@ -81,9 +81,12 @@ class Pace:
         if self._held_until and now >= self._held_until:
             self._held_until = 0.0
         interval = self._interval
-        allowance = max(interval / 2, min(interval, _CATCH_UP))
-        # The next turn follows the plan, not the late timer, unless we fell far behind it.
-        self._next_at = max(self._next_at, now - allowance) + interval
+        late = now - self._next_at
+        # The next turn follows the plan and not the late timer. Who was not late but idle, or
+        # fell a whole gap behind, has nothing to catch up with.
+        allowance = max(interval / 2, _CATCH_UP)
+        credit = min(late, allowance) if late <= max(interval, _CATCH_UP) else 0.0
+        self._next_at = now - credit + interval
 
 
 def _is_pace(value: object) -> bool:

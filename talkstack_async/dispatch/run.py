@@ -14,7 +14,6 @@ from typing import Any, TypeAlias, cast
 
 from ..errors import DeadlineError, StoppedError, TalkstackError
 from ..models.calls import CallRequest
-from ..telemetry import logger
 from ..transport.outgoing import SentMark
 from ..transport.slots import Slots
 from .outcomes import Outcome, failed
@@ -25,6 +24,9 @@ __all__ = ["Run", "finish", "stopped"]
 
 Numbered: TypeAlias = tuple[int, Outcome]
 Place: TypeAlias = Callable[[CallRequest, SentMark], Awaitable[Outcome]]
+
+_CLOSING = SentMark()  # of the task that closes the source: stopping leaves it alone
+_CLOSING.sent = True
 
 
 class Run:
@@ -58,6 +60,7 @@ class Run:
         self._pulled = 0
         self._outcomes: deque[Numbered] = deque()
         self._stopping = False
+        self._is_source_closed = False
         self._failure: Exception | None = None
         self._give_to: Callable[[Outcome], None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
@@ -145,9 +148,7 @@ class Run:
                     self._placing -= 1
                     self._workers[me] = None
         finally:
-            if len(self._workers) == 1:
-                self._stopping = True
-                await self._close_source()
+            self._stopping = True
 
     async def _pull(self) -> tuple[int, CallRequest] | None:
         if self._is_needed() and not self._source.is_asynchronous:
@@ -210,25 +211,26 @@ class Run:
         self._outcomes.append((number, outcome))
         self._news.set()
 
-    async def _close_source(self) -> None:
-        try:
-            await self._source.aclose()
-        except Exception as error:
-            self._failure = self._failure or error
-
     def _dismiss(self, worker: asyncio.Task[None]) -> None:
         del self._workers[worker]
         self._news.set()
         if not worker.cancelled() and (error := worker.exception()) is not None:
-            logger.error("a worker of the dispatcher broke", exc_info=error)
+            # The source, when it was closed; or a fault of ours.
             self.stop(error if isinstance(error, Exception) else None)
-        if self.is_over:
-            self._retire()
+        if not self._workers:
+            self._wind_up()
 
-    def _retire(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._when_over(self)
+    def _wind_up(self) -> None:
+        """Close the source once nobody pulls any more, and be over once it is closed."""
+        if self._is_source_closed:
+            if self._deadline is not None:
+                self._deadline.cancel()
+            self._when_over(self)
+            return
+        self._is_source_closed = True
+        closing = asyncio.create_task(self._source.aclose())
+        self._workers[closing] = _CLOSING
+        closing.add_done_callback(self._dismiss)
 
 
 async def finish(tasks: Mapping[asyncio.Task[Any], object], *, grace_seconds: float) -> None:
@@ -239,8 +241,11 @@ async def finish(tasks: Mapping[asyncio.Task[Any], object], *, grace_seconds: fl
         grace_seconds: How long to wait.
     """
     try:
-        if tasks:
-            await asyncio.wait(tuple(tasks), timeout=grace_seconds)
+        async with asyncio.timeout(grace_seconds):
+            while tasks:
+                await asyncio.wait(tuple(tasks))
+    except TimeoutError:
+        pass
     finally:
         for task in tasks:
             task.cancel()

@@ -61,8 +61,7 @@ async def test_turns_are_evenly_spaced(cps: float) -> None:
     clock = await started()
     moments = await taken(Pace(clock, cps), clock, 8)
     assert moments[0] == 0
-    assert gaps(moments)[0] >= 0.5 / cps - TINY
-    assert gaps(moments)[1:] == pytest.approx([1 / cps] * 6)
+    assert gaps(moments) == pytest.approx([1 / cps] * 7)
 
 
 async def test_without_a_limit_nobody_waits() -> None:
@@ -75,7 +74,7 @@ async def test_the_pace_is_shared_by_all_tasks() -> None:
     pace = Pace(clock, 2)
     tasks = [asyncio.create_task(take(pace, clock)) for _ in range(6)]
     await clock.advance(10)
-    assert [task.result()[0] for task in tasks] == pytest.approx([0, 0.25, 0.75, 1.25, 1.75, 2.25])
+    assert [task.result()[0] for task in tasks] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5])
 
 
 async def test_a_cancelled_task_does_not_use_up_a_turn_or_block_the_line() -> None:
@@ -88,7 +87,7 @@ async def test_a_cancelled_task_does_not_use_up_a_turn_or_block_the_line() -> No
     await clock.advance(5)
     assert tasks[1].cancelled()
     assert tasks[2].cancelled()
-    assert tasks[3].result() == pytest.approx([0.5])
+    assert tasks[3].result() == pytest.approx([1.0])
 
 
 async def test_there_is_no_burst_after_a_stall() -> None:
@@ -97,8 +96,7 @@ async def test_there_is_no_burst_after_a_stall() -> None:
     await taken(pace, clock, 3)
     await clock.advance(60)
     after = gaps(await taken(pace, clock, 5))
-    assert after[0] >= 0.05 - TINY  # half a gap is all that is caught up with
-    assert after[1:] == pytest.approx([0.1] * 3)
+    assert after == pytest.approx([0.1] * 4)
 
 
 async def test_late_timers_do_not_slow_the_pace_down() -> None:
@@ -157,7 +155,7 @@ async def test_a_slower_pace_is_noticed_while_waiting() -> None:
     await clock.advance(0.9)
     assert not task.done()
     await clock.advance(0.1)
-    assert task.result()[1] == pytest.approx(0.95)
+    assert task.result()[1] == pytest.approx(1.0)
 
 
 async def test_lifting_the_limit_lets_everybody_go() -> None:
@@ -180,7 +178,7 @@ async def test_going_back_and_forth_gives_no_free_turns() -> None:
         pace.calls_per_second = 1
     await clock.advance(0.4)
     assert not task.done()
-    await clock.advance(0.1)
+    await clock.advance(0.6)
     assert task.done()
 
 
