@@ -21,9 +21,9 @@ class Pace:
     """Gives turns one after the other, never closer together than the pace allows.
 
     After a stall there is no burst: turns that were missed are gone. Only a timer that was late
-    is made good, by half a gap at most. A refusal by the service holds everybody back for as long as it asked, and then widens the
-    gap between turns; each accepted call narrows it again. So a dispatcher finds the pace of a
-    service that does not tell its limits.
+    is made good, by half a gap at most. A refusal by the service holds everybody back for as
+    long as it asked, and then widens the gap between turns; each accepted call narrows it
+    again. So a dispatcher finds the pace of a service that does not tell its limits.
     """
 
     def __init__(self, clock: Clock, calls_per_second: float | None) -> None:

@@ -175,18 +175,19 @@ async def test_faults_in_the_middle_of_a_list_are_outcomes_and_nobody_is_rung_tw
     assert_nothing_left(client, dispatcher)
 
 
-async def test_ten_thousand_calls_never_exceed_a_thousand_at_once(emulator: Emulator) -> None:
+async def test_ten_thousand_calls_never_exceed_a_thousand_at_once() -> None:
     async with (
+        Emulator(script=Script(latency=0.2)) as emulator,
         Client(emulator.api_key, config=config_of(emulator)) as client,
         client.dispatcher(max_concurrency=1000) as dispatcher,
     ):
         outcomes = [outcome async for outcome in dispatcher.dial(numbered(10_000))]
         (pool,) = client.pool_statistics()
-    assert emulator.statistics.max_in_flight <= 1000
-    assert emulator.statistics.connections <= 1000
-    assert pool.opened <= 1000
-    assert dispatcher.progress.placed == 10_000
-    assert_accounted(emulator, outcomes)
+        assert 900 < emulator.statistics.max_in_flight <= 1000
+        assert emulator.statistics.connections <= 1000
+        assert pool.opened <= 1000
+        assert dispatcher.progress.placed == 10_000
+        assert_accounted(emulator, outcomes)
 
 
 async def test_the_limit_is_kept_by_lists_and_single_calls_together() -> None:
