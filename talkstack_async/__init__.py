@@ -32,47 +32,71 @@ from .errors import (
     ThrottledError,
     UnexpectedReplyError,
 )
-from .models import CallRequest, CallResult
+from .models import (
+    Agent,
+    BooleanQuestion,
+    Call,
+    CallRequest,
+    CallResult,
+    CallStatus,
+    Disposition,
+    NumberQuestion,
+    Project,
+    SelectorQuestion,
+    TextQuestion,
+    Voice,
+)
 from .phone import PhoneNumber
-from .transport import PoolStatistics, SessionManager
+from .transport import PoolStatistics, SessionManager, Tokens
 
 if TYPE_CHECKING:
     from .emulator import Emulator
 
 __all__ = [
+    "Agent",
     "AuthenticationError",
+    "BooleanQuestion",
+    "Call",
     "CallDispatcher",
     "CallRequest",
     "CallResult",
+    "CallStatus",
     "Client",
     "ClientConfig",
     "ClientStateError",
     "ConfigurationError",
     "ConnectError",
     "DeadlineError",
+    "Disposition",
     "Emulator",
     "Ended",
     "InvalidNumberError",
     "InvalidRequestError",
     "NotPlaced",
     "NotSentError",
+    "NumberQuestion",
     "Outcome",
     "PhoneNumber",
     "Placed",
     "PoolSettings",
     "PoolStatistics",
     "Progress",
+    "Project",
     "ReplyLostError",
     "RetrySettings",
+    "SelectorQuestion",
     "ServerError",
     "SessionManager",
     "StatusError",
     "StoppedError",
     "TalkstackError",
+    "TextQuestion",
     "ThrottledError",
     "Timeouts",
+    "Tokens",
     "Uncertain",
     "UnexpectedReplyError",
+    "Voice",
 ]
 
 

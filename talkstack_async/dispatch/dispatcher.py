@@ -13,14 +13,14 @@ from ..config import RetrySettings
 from ..errors import ClientStateError, ConfigurationError, NotStartedError
 from ..models.calls import CallRequest
 from ..telemetry import Observer
-from ..transport.outgoing import SentMark
 from ..transport.slots import Slots
 from .dial import Dial
+from .flight import Flight
 from .outcomes import Outcome, failed
 from .pacing import Pace
-from .placing import Calls, Placing
+from .placing import Calls, Placing, Steps
 from .progress import Progress, Tally, Watcher
-from .run import Run, finish, stopped
+from .run import Run, finish
 from .sources import Requests, Source
 
 __all__ = ["CallDispatcher"]
@@ -71,7 +71,7 @@ class CallDispatcher:
         self._grace_seconds = grace_seconds
         self._tally = Tally(on_outcome)
         self._runs: set[Run] = set()
-        self._singles: dict[asyncio.Task[Outcome], SentMark] = {}
+        self._singles: dict[asyncio.Task[Outcome], Flight] = {}
         self._undelivered: deque[Outcome] = deque(maxlen=_KEPT)
         self._is_open = False
         self.max_concurrency = max_concurrency
@@ -115,7 +115,14 @@ class CallDispatcher:
         """
         return tuple(self._undelivered)
 
-    def dial(self, requests: Requests, *, deadline_seconds: float | None = None) -> Dial:
+    def dial(
+        self,
+        requests: Requests,
+        *,
+        follow: bool = False,
+        check_variables: bool = False,
+        deadline_seconds: float | None = None,
+    ) -> Dial:
         """Place a call for each request and yield the outcomes as they come.
 
         Requests are pulled only when a slot is free, so a list may be endless. A bad row is an
@@ -124,21 +131,39 @@ class CallDispatcher:
 
         Args:
             requests: Any iterable or async iterable. A generator is closed at the end.
+            follow: Follow each call to its end and yield `Ended`. A slot is then held until
+                the call is over, so `max_concurrency` bounds live calls. A call whose end is
+                not learnt, also because the list is stopped, is `Placed`.
+            check_variables: Read each agent once, and do not place a call for a row that gives
+                a placeholder of its instruction no value.
             deadline_seconds: After this time nothing more is dialled, and after the outcomes
                 of what had left `DeadlineError` is raised.
         """
-        run = self._start(requests, deadline_seconds)
+        run = self._start(
+            requests,
+            self._placing.steps(follow=follow, check_variables=check_variables),
+            deadline_seconds=deadline_seconds,
+        )
         return Dial(run, close=self._close, abandon=self._abandon)
 
     async def dial_all(
-        self, requests: Requests, *, deadline_seconds: float | None = None
+        self,
+        requests: Requests,
+        *,
+        follow: bool = False,
+        check_variables: bool = False,
+        deadline_seconds: float | None = None,
     ) -> list[Outcome]:
         """Place a call for each request; return the outcomes in the order of the requests.
 
         For short lists: it keeps everything. If it does not get to the end, what is known by
         then is found in `undelivered`.
         """
-        run = self._start(requests, deadline_seconds)
+        run = self._start(
+            requests,
+            self._placing.steps(follow=follow, check_variables=check_variables),
+            deadline_seconds=deadline_seconds,
+        )
         outcomes: dict[int, Outcome] = {}
         try:
             while True:
@@ -151,22 +176,27 @@ class CallDispatcher:
             self._abandon(run)
             raise
 
-    async def call(self, request: CallRequest) -> Outcome:
+    async def call(
+        self, request: CallRequest, *, follow: bool = False, check_variables: bool = False
+    ) -> Outcome:
         """Place one call under the common limit and pace; for web handlers.
+
+        `follow` and `check_variables` are those of `dial`.
 
         If the caller is cancelled before the request has left, nothing rings. If it had left,
         the reply is still waited for in the background and found in `undelivered`.
         """
         self._check_open()
-        mark = SentMark()
-        single = asyncio.create_task(self._call(request, mark))
-        self._singles[single] = mark
+        flight = Flight()
+        steps = self._placing.steps(follow=follow, check_variables=check_variables)
+        single = asyncio.create_task(self._call(request, flight, steps))
+        self._singles[single] = flight
         single.add_done_callback(self._singles.pop)
         try:
             return await asyncio.shield(single)
         except asyncio.CancelledError:
             single.add_done_callback(self._keep)
-            if not mark.sent:
+            if flight.ask_to_stop():
                 single.cancel()
             raise
 
@@ -189,11 +219,11 @@ class CallDispatcher:
     ) -> None:
         await self.aclose()
 
-    def _start(self, requests: Requests, deadline_seconds: float | None) -> Run:
+    def _start(self, requests: Requests, steps: Steps, *, deadline_seconds: float | None) -> Run:
         self._check_open()
         run = Run(
             Source(requests),
-            place=self._placing.place,
+            place=steps,
             slots=self._slots,
             tally=self._tally,
             when_over=self._runs.discard,
@@ -202,17 +232,17 @@ class CallDispatcher:
         run.start(deadline_seconds)
         return run
 
-    async def _call(self, request: CallRequest, mark: SentMark) -> Outcome:
+    async def _call(self, request: CallRequest, flight: Flight, steps: Steps) -> Outcome:
         self._tally.take()
         try:
             await self._slots.acquire()
             try:
-                outcome = await self._placing.place(request, mark)
+                outcome = await steps(request, flight)
             finally:
                 self._slots.release()
         except asyncio.CancelledError:
             # Only this dispatcher cancels a single; its outcome is the answer to that.
-            outcome = failed(request, stopped(mark))
+            outcome = flight.stopped(request)
         except ClientStateError as error:
             self._tally.record(failed(request, error))
             raise
@@ -220,8 +250,8 @@ class CallDispatcher:
         return outcome
 
     async def _finish_singles(self) -> None:
-        for single, mark in self._singles.items():
-            if not mark.sent:
+        for single, flight in self._singles.items():
+            if flight.ask_to_stop():
                 single.cancel()
         await finish(self._singles, grace_seconds=self._grace_seconds)
 

@@ -7,7 +7,8 @@ from typing import TypeAlias
 import attrs
 
 from ..errors import TalkstackError
-from ..models.calls import CallRequest, CallResult
+from ..models.calls import Call, CallRequest, CallResult
+from ..models.statuses import Disposition
 
 __all__ = ["Ended", "NotPlaced", "Outcome", "Placed", "Uncertain"]
 
@@ -25,12 +26,17 @@ class Ended:
     """The call was placed and is over. Comes only from calls that are followed.
 
     Attributes:
-        status: The final status in the service's own word: `completed`, `busy`, `voicemail`...
+        call: The call as it was read last; `disposition` says how it ended.
     """
 
     request: CallRequest
     result: CallResult
-    status: str
+    call: Call
+
+    @property
+    def disposition(self) -> Disposition:
+        """How the call ended: answered, busy, no answer, voicemail..."""
+        return self.call.disposition
 
 
 @attrs.frozen(kw_only=True)

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
-from ..errors import DeadlineError, StoppedError, TalkstackError
+from ..errors import DeadlineError, TalkstackError
 from ..models.calls import CallRequest
-from ..transport.outgoing import SentMark
 from ..transport.slots import Slots
+from .flight import Flight
 from .outcomes import Outcome, failed
+from .placing import Steps
 from .progress import Tally
 from .sources import Source
 
-__all__ = ["Run", "finish", "stopped"]
+__all__ = ["Run", "finish"]
 
 Numbered: TypeAlias = tuple[int, Outcome]
-Place: TypeAlias = Callable[[CallRequest, SentMark], Awaitable[Outcome]]
 
-_CLOSING = SentMark()  # of the task that closes the source: stopping leaves it alone
+_CLOSING = Flight()  # of the task that closes the source: stopping leaves it alone
 _CLOSING.sent = True
 
 
@@ -45,7 +45,7 @@ class Run:
         self,
         source: Source,
         *,
-        place: Place,
+        place: Steps,
         slots: Slots,
         tally: Tally,
         when_over: Callable[[Run], None],
@@ -55,7 +55,7 @@ class Run:
         self._slots = slots
         self._tally = tally
         self._when_over = when_over
-        self._workers: dict[asyncio.Task[None], SentMark | None] = {}
+        self._workers: dict[asyncio.Task[None], Flight | None] = {}
         self._placing = 0
         self._pulled = 0
         self._outcomes: deque[Numbered] = deque()
@@ -111,8 +111,8 @@ class Run:
         self._stopping = True
         self._failure = self._failure or reason
         self._news.set()
-        for worker, mark in self._workers.items():
-            if mark is None or not mark.sent:
+        for worker, flight in self._workers.items():
+            if flight is None or flight.ask_to_stop():
                 worker.cancel()
 
     async def finish(self, grace_seconds: float) -> None:
@@ -140,10 +140,10 @@ class Run:
         me = cast("asyncio.Task[None]", asyncio.current_task())
         try:
             while not self._stopping and (pulled := await self._pull()) is not None:
-                mark = self._workers[me] = SentMark()
+                flight = self._workers[me] = Flight()
                 self._placing += 1
                 try:
-                    await self._carry_out(*pulled, mark)
+                    await self._carry_out(*pulled, flight)
                 finally:
                     self._placing -= 1
                     self._workers[me] = None
@@ -185,17 +185,17 @@ class Run:
         await self._slots.acquire()
         self._slots.release()
 
-    async def _carry_out(self, number: int, request: CallRequest, mark: SentMark) -> None:
+    async def _carry_out(self, number: int, request: CallRequest, flight: Flight) -> None:
         try:
             if not self._slots.try_acquire():
                 await self._slots.acquire()
             self.staff()
             try:
-                outcome = await self._place(request, mark)
+                outcome = await self._place(request, flight)
             finally:
                 self._slots.release()
         except asyncio.CancelledError:
-            self._deliver(number, failed(request, stopped(mark)))
+            self._deliver(number, flight.stopped(request))
             raise
         except TalkstackError as error:
             self._deliver(number, failed(request, error))
@@ -251,14 +251,3 @@ async def finish(tasks: Mapping[asyncio.Task[Any], object], *, grace_seconds: fl
             task.cancel()
         while tasks:
             await asyncio.wait(tuple(tasks))
-
-
-def stopped(mark: SentMark) -> StoppedError:
-    """Make the error of a call that we stopped waiting for."""
-    if not mark.sent:
-        return StoppedError("stopped before the request was sent; the phone did not ring")
-    return StoppedError(
-        "stopped after the request had left and before its reply; the phone may ring, look "
-        "before calling again",
-        uncertain=True,
-    )

@@ -7,6 +7,7 @@ Success is decided by the HTTP status alone: the envelope's own `status` lies no
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,9 +19,17 @@ from .. import errors
 from ..models.calls import CallResult
 from ..phone import scrub_numbers
 from .convert import structure
-from .endpoints import Effect, Endpoint
+from .endpoints import Effect, Endpoint, NeededCredential
 
-__all__ = ["Reply", "error_of", "is_refusal", "read_call_result", "retry_after_seconds"]
+__all__ = [
+    "Reply",
+    "error_of",
+    "is_refusal",
+    "read_call_result",
+    "retry_after_seconds",
+    "too_large",
+    "unexpected",
+]
 
 EXCERPT = 2048
 _FOR_EVER = 1e11  # seconds; longer than any deadline, and still a number to count with
@@ -65,13 +74,18 @@ def read_call_result(endpoint: Endpoint, reply: Reply) -> CallResult:
             placed, so the error is uncertain.
     """
     if not reply.is_whole:
-        raise unexpected(endpoint, reply, f"it is larger than {len(reply.body):,} bytes")
+        raise too_large(endpoint, reply)
     try:
         body = json.loads(_text(reply.body))
         call = body.get("call") if isinstance(body, dict) else None
         return structure(call, CallResult)
     except (ValueError, RecursionError) as error:
         raise unexpected(endpoint, reply, str(error)) from error
+
+
+def too_large(endpoint: Endpoint, reply: Reply) -> errors.UnexpectedReplyError:
+    """Make the error for a reply of which only the beginning was read."""
+    return unexpected(endpoint, reply, f"it is larger than {len(reply.body):,} bytes")
 
 
 def unexpected(endpoint: Endpoint, reply: Reply, why: str) -> errors.UnexpectedReplyError:
@@ -82,10 +96,15 @@ def unexpected(endpoint: Endpoint, reply: Reply, why: str) -> errors.UnexpectedR
         f"{endpoint.name}: the service answered {reply.status} but the reply cannot be used "
         f"({scrub_numbers(why)}){advice}",
         status=reply.status,
-        body=excerpt(reply.body),
+        # What cannot be read may hold a credential all the same.
+        body="" if _hands_out(endpoint) else excerpt(reply.body),
         uncertain=uncertain,
         request_id=reply.request_id or None,
     )
+
+
+def _hands_out(endpoint: Endpoint) -> bool:
+    return endpoint.effect is Effect.ROTATE or endpoint.credential is NeededCredential.NONE
 
 
 def is_refusal(reply: Reply) -> bool:
@@ -129,8 +148,15 @@ def _text(body: bytes) -> str:
 
 
 def excerpt(body: bytes) -> str:
-    """Return the beginning of a body as text that can be shown."""
-    return body[:EXCERPT].decode("utf-8", "replace")
+    """Return the beginning of a body as text that can be shown, without credentials."""
+    return _CREDENTIAL.sub(r"\1***", body[:EXCERPT].decode("utf-8", "replace"))
+
+
+# A value under one of the keys in which credentials travel. It may be cut off at the end.
+_CREDENTIAL = re.compile(
+    r'("(?:token|refreshToken|resfreshToken|apiKey|password|oldPassword|newPassword)"'
+    r'\s*:\s*")(?:[^"\\]|\\.)+'
+)
 
 
 def _kind(reply: Reply) -> type[errors.StatusError]:

@@ -3,33 +3,107 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import quote
 
 import attrs
 
 from ..errors import InvalidRequestError
 from ..models.calls import CallRequest
+from ..models.fields import UNSET
 from ..phone import PhoneNumber
+from ..secret import Secret
 from .endpoints import CALLS_MAKE, Endpoint
 
-__all__ = ["HttpRequest", "make_call_request"]
+__all__ = [
+    "HttpRequest",
+    "build",
+    "defaulted",
+    "make_call_request",
+    "needed",
+    "number_text",
+    "secret",
+]
 
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+def _revealed(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_revealed).encode
+_encode_strictly = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 @attrs.frozen
 class HttpRequest:
-    """One request, complete but for host and credential."""
+    """One request, complete but for host and credential.
+
+    Attributes:
+        endpoint: Which operation it asks for.
+        target: Path and query, percent-encoded.
+        body: What is sent; nothing for a GET.
+        content_type: What the body is.
+        secrets: Passwords and the like that stand in the body. A reply that echoes one is
+            quoted without it.
+    """
 
     endpoint: Endpoint
     target: str
     body: bytes = attrs.field(default=b"", repr=False)
     content_type: str = "application/json"
+    secrets: tuple[Secret, ...] = attrs.field(default=(), repr=False, eq=False)
 
 
-def build(endpoint: Endpoint, body: dict[str, Any]) -> HttpRequest:
-    """Build a request with a JSON body."""
-    return HttpRequest(endpoint, endpoint.path, _encode(body).encode())
+def build(
+    endpoint: Endpoint,
+    body: Mapping[str, Any] | None = None,
+    *,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, str | None] | None = None,
+) -> HttpRequest:
+    """Build a request; its body, if any, is JSON, whatever the verb.
+
+    A value of the body that is `UNSET` is left out, `None` is sent as null. Of the query,
+    `None` is left out. A `Secret` in the body is sent, and remembered as one.
+
+    Raises:
+        InvalidRequestError: An id is empty or would leave its place in the path.
+    """
+    if body is None:
+        return HttpRequest(endpoint, target_of(endpoint, path, query))
+    kept = {name: value for name, value in body.items() if value is not UNSET}
+    return HttpRequest(
+        endpoint,
+        target_of(endpoint, path, query),
+        _encode(kept).encode(),
+        secrets=tuple(value for value in kept.values() if isinstance(value, Secret)),
+    )
+
+
+def target_of(
+    endpoint: Endpoint,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, str | None] | None = None,
+) -> str:
+    """Fill ids into a path and add the query."""
+    target = endpoint.path
+    for name, value in (path or {}).items():
+        target = target.replace(f"{{{name}}}", _segment(name, value))
+    # `quote_plus` is not used: a plus in the query would arrive as a blank, and `+` itself
+    # must be %2B or the filter by number finds nothing.
+    pairs = [f"{name}={quote(value, safe='')}" for name, value in (query or {}).items() if value]
+    return f"{target}?{'&'.join(pairs)}" if pairs else target
+
+
+def _segment(name: str, value: object) -> str:
+    text = needed(name, value)
+    # An encoded slash is decoded by some gateways, so it is no help against `a/../b`.
+    if set(text) & set("/\\") or text.strip(". ") == "" or not text.isprintable():
+        raise InvalidRequestError(f"{name} is no id: it would lead to another address")
+    return quote(text, safe="")
 
 
 def make_call_request(
@@ -53,23 +127,24 @@ def make_call_request(
     if not isinstance(call, CallRequest):
         raise InvalidRequestError(f"a CallRequest was expected, not {type(call).__name__}")
     body: dict[str, Any] = {
-        "number": _number(call.number, check=check_number),
-        "projectId": _needed("project_id", call.project_id or project_id),
-        "agentId": _needed("agent_id", call.agent_id or agent_id),
+        "number": number_text(call.number, check=check_number),
+        "projectId": defaulted("project_id", call.project_id or project_id),
+        "agentId": defaulted("agent_id", call.agent_id or agent_id),
     }
     variables = call.dynamic_variables
     if not variables:
-        return build(CALLS_MAKE, body)
+        return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, _encode_strictly(body).encode())
     if not isinstance(variables, dict) or not all(isinstance(name, str) for name in variables):
         raise InvalidRequestError(_unfit_variable(call))
     body["dynamicVariables"] = variables
     try:
-        return build(CALLS_MAKE, body)
+        return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, _encode_strictly(body).encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(_unfit_variable(call)) from error
 
 
-def _number(number: object, *, check: bool) -> str:
+def number_text(number: object, *, check: bool) -> str:
+    """Return a number for the wire, in E.164 form if it is to be checked."""
     if not isinstance(number, str):
         raise InvalidRequestError(f"the number must be text, not {type(number).__name__}")
     if check:
@@ -79,7 +154,34 @@ def _number(number: object, *, check: bool) -> str:
     return number
 
 
-def _needed(name: str, value: object) -> str:
+def secret(name: str, value: object) -> Secret:
+    """Wrap a password, a code or a token that is to be sent; refuse what is none, unseen."""
+    if isinstance(value, Secret):
+        found = value
+    elif isinstance(value, str):
+        found = Secret(value)
+    else:
+        raise InvalidRequestError(f"{name} must be text, not {type(value).__name__}")
+    if not found:
+        raise InvalidRequestError(f"{name} is empty")
+    return found
+
+
+def needed(name: str, value: object) -> str:
+    """Return a text that must be there.
+
+    Raises:
+        InvalidRequestError: It is empty or no text. The message does not show it.
+    """
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{name} must be text, not {type(value).__name__}")
+    if not value.strip():
+        raise InvalidRequestError(f"{name} is empty")
+    return value
+
+
+def defaulted(name: str, value: object) -> str:
+    """Return an id, given or configured; if there is neither, say how to give one."""
     if not value:
         raise InvalidRequestError(
             f"no {name}: give it with the call, or as a default in ClientConfig({name}=...) or "
@@ -97,7 +199,7 @@ def _unfit_variable(call: CallRequest) -> str:
         if not isinstance(name, str):
             return f"dynamic variable names must be text, not {type(name).__name__}"
         try:
-            _encode(value)
+            _encode_strictly(value)
         except (TypeError, ValueError, RecursionError):
             return (
                 f"the dynamic variable {name!r} cannot be sent as JSON "

@@ -7,6 +7,7 @@ from typing import assert_never, assert_type
 from talkstack_async import (
     CallRequest,
     CallResult,
+    Disposition,
     Ended,
     NotPlaced,
     Outcome,
@@ -22,9 +23,9 @@ def all_four_are_handled(outcome: Outcome) -> str:
             assert_type(request, CallRequest)
             assert_type(result, CallResult)
             return result.call_id
-        case Ended(result=result, status=status):
-            assert_type(status, str)
-            return f"{result.call_id} {status}"
+        case Ended(result=result, disposition=disposition):
+            assert_type(disposition, Disposition)
+            return f"{result.call_id} {disposition}"
         case NotPlaced(request=request, error=error):
             assert_type(error, TalkstackError)
             return error.message

@@ -228,8 +228,15 @@ def test_a_token_is_read_from_the_environment() -> None:
     assert config.api_key is None
 
 
+def test_a_refresh_token_is_read_from_the_environment_and_does_not_print() -> None:
+    config = ClientConfig.from_env({"TALKSTACK_TOKEN": KEY, "TALKSTACK_REFRESH_TOKEN": "r-" + KEY})
+    assert config.refresh_token == Secret("r-" + KEY)
+    assert KEY not in repr(config)
+    assert Client(config=config)
+
+
 def test_an_empty_variable_counts_as_absent() -> None:
-    names = ("API_KEY", "TOKEN", "CALLS_URL", "API_URL", "PROJECT_ID", "AGENT_ID")
+    names = ("API_KEY", "TOKEN", "REFRESH_TOKEN", "CALLS_URL", "API_URL", "PROJECT_ID", "AGENT_ID")
     assert ClientConfig.from_env({f"TALKSTACK_{name}": "" for name in names}) == ClientConfig()
 
 
@@ -269,11 +276,11 @@ def test_no_credential_is_said_at_once(extra: dict[str, Any]) -> None:
 def test_two_credentials_are_one_too_many(
     arguments: dict[str, Any], config: dict[str, Any]
 ) -> None:
-    with pytest.raises(ConfigurationError, match="both an API key and a token"):
+    with pytest.raises(ConfigurationError, match="exactly one of an API key"):
         Client(**arguments, config=ClientConfig(**config))
 
 
-@pytest.mark.parametrize("name", ["api_key", "token", "proxy"])
+@pytest.mark.parametrize("name", ["api_key", "token", "refresh_token", "proxy"])
 @pytest.mark.parametrize("value", [KEY.encode(), bytearray(KEY.encode()), [KEY], 12345678901])
 def test_a_credential_that_is_not_text_is_refused_and_not_shown(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=name) as refusal:

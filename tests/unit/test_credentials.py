@@ -8,16 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talkstack_async import ClientConfig, TalkstackError
+from talkstack_async import CallRequest, ClientConfig, TalkstackError
 from talkstack_async.clock import ManualClock
 from talkstack_async.errors import ConfigurationError
-from talkstack_async.resources.calls import Calls
 from talkstack_async.secret import Secret
-from talkstack_async.transport.credentials import Credentials
+from talkstack_async.transport.choosing import choose_credential
+from talkstack_async.transport.credentials import Credentials, NoCredentials
 from talkstack_async.transport.outgoing import Outgoing
 from talkstack_async.transport.transport import Transport
-from talkstack_async.wire.endpoints import Host
-from talkstack_async.wire.replies import Reply
+from talkstack_async.wire.endpoints import (
+    AUTH_LOGIN,
+    CALLS_MAKE,
+    USER_GENERATE_API_KEY,
+    Host,
+)
+from talkstack_async.wire.replies import Reply, read_call_result
+from talkstack_async.wire.requests import make_call_request
 
 KEY = "9f86d081884c7d659a2feaa0c55ad015"
 TOKEN = "eyJhbGciOi.eyJzdWIi-_.c2lnbmF0dXJl"
@@ -30,11 +36,11 @@ def with_key(text: str) -> Credentials:
 
 
 def test_a_key_travels_as_x_api_key() -> None:
-    assert with_key(KEY).header_line() == f"x-api-key: {KEY}\r\n".encode()
+    assert with_key(KEY).header_line(CALLS_MAKE) == f"x-api-key: {KEY}\r\n".encode()
 
 
 def test_a_token_travels_as_bearer() -> None:
-    line = Credentials(api_key=None, token=Secret(TOKEN)).header_line()
+    line = Credentials(api_key=None, token=Secret(TOKEN)).header_line(CALLS_MAKE)
     assert line == f"Authorization: Bearer {TOKEN}\r\n".encode()
 
 
@@ -75,7 +81,7 @@ def test_a_credential_cannot_write_headers_of_its_own(secret: str, text: str) ->
 @given(st.text(min_size=1, max_size=40))
 def test_any_text_is_refused_or_makes_exactly_one_line(text: str) -> None:
     try:
-        line = with_key(text).header_line()
+        line = with_key(text).header_line(CALLS_MAKE)
     except ConfigurationError:
         return
     assert line.startswith(b"x-api-key: ")
@@ -101,32 +107,94 @@ def test_two_credentials_are_refused() -> None:
         Credentials(api_key=Secret(KEY), token=Secret(TOKEN))
 
 
+def line_of(config: ClientConfig | None = None, **given: Any) -> bytes:
+    chosen = choose_credential(config or ClientConfig(), clock=ManualClock(), **given)
+    return chosen.header_line(CALLS_MAKE)
+
+
 def test_what_is_passed_wins_over_the_configuration() -> None:
     config = ClientConfig(api_key="from-the-config")
-    assert KEY.encode() in Credentials.of(config, api_key=KEY, token=None).header_line()
-    assert (
-        Credentials.of(config, api_key=None, token=TOKEN)
-        .header_line()
-        .startswith(b"Authorization: Bearer eyJ")
-    )
-    assert b"from-the-config" in Credentials.of(config, api_key=None, token=None).header_line()
+    assert KEY.encode() in line_of(config, api_key=KEY)
+    assert line_of(config, token=TOKEN).startswith(b"Authorization: Bearer eyJ")
+    assert b"from-the-config" in line_of(config)
 
 
 def test_a_secret_may_be_passed_as_it_is() -> None:
-    credentials = Credentials.of(ClientConfig(), api_key=Secret(KEY), token=None)
-    assert KEY.encode() in credentials.header_line()
+    assert KEY.encode() in line_of(api_key=Secret(KEY))
 
 
 @pytest.mark.parametrize("value", [b"key", 5, [KEY]])
-def test_a_credential_that_is_not_text_is_refused(value: Any) -> None:
-    with pytest.raises(ConfigurationError):
-        Credentials.of(ClientConfig(), api_key=value, token=None)
+@pytest.mark.parametrize("name", ["api_key", "token", "refresh_token"])
+def test_a_credential_that_is_not_text_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="must be text"):
+        line_of(**{name: value})
 
 
 def test_an_empty_key_does_not_fall_back_to_the_configuration() -> None:
     # Somebody passed a variable that is unexpectedly empty; another account must not answer.
-    with pytest.raises(ConfigurationError, match="no credential"):
-        Credentials.of(ClientConfig(api_key=KEY), api_key="", token=None)
+    for name in ("api_key", "token", "refresh_token", "email", "password"):
+        with pytest.raises(ConfigurationError, match="no credential"):
+            line_of(ClientConfig(api_key=KEY), **{name: ""})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"api_key": KEY, "token": TOKEN},
+        {"api_key": KEY, "refresh_token": "r"},
+        {"api_key": KEY, "email": "a@example.com", "password": "p"},
+        {"token": TOKEN, "email": "a@example.com", "password": "p"},
+        {"refresh_token": "r", "password": "p"},
+    ],
+)
+def test_two_families_of_credentials_are_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="exactly one") as refusal:
+        line_of(**given)
+    assert not [
+        value for value in given.values() if len(value) > 1 and value in str(refusal.value)
+    ]
+
+
+@pytest.mark.parametrize(
+    "given", [{"email": "a@example.com"}, {"password": "p"}, {"email": "", "password": "p"}]
+)
+def test_an_address_without_its_password_is_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="email and password"):
+        line_of(**given)
+
+
+def test_a_token_with_its_refresh_token_travels_as_bearer() -> None:
+    line = line_of(token=TOKEN, refresh_token="r-1")
+    assert line == f"Authorization: Bearer {TOKEN}\r\n".encode()
+
+
+def test_a_refresh_token_of_the_configuration_is_used() -> None:
+    config = ClientConfig(token=TOKEN, refresh_token="r-1")
+    chosen = choose_credential(config, clock=ManualClock())
+    assert type(chosen).__name__ == "TokenKeeper"
+
+
+def test_a_refreshable_token_that_fits_no_header_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="was more"):
+        line_of(token=TOKEN + "\r\n", refresh_token="r-1")
+
+
+def test_operations_without_a_credential_get_none() -> None:
+    assert with_key(KEY).header_line(AUTH_LOGIN) == b""
+    assert NoCredentials().header_line(AUTH_LOGIN) == b""
+
+
+def test_an_operation_for_tokens_only_refuses_a_key_before_anything_is_sent() -> None:
+    with pytest.raises(ConfigurationError, match="takes a token"):
+        with_key(KEY).header_line(USER_GENERATE_API_KEY)
+    token = Credentials(api_key=None, token=Secret(TOKEN))
+    assert token.header_line(USER_GENERATE_API_KEY) == token.header_line(CALLS_MAKE)
+
+
+def test_without_a_credential_what_needs_one_is_refused() -> None:
+    for endpoint in (CALLS_MAKE, USER_GENERATE_API_KEY):
+        with pytest.raises(ConfigurationError, match="anonymous"):
+            NoCredentials().header_line(endpoint)
 
 
 @quick
@@ -184,17 +252,17 @@ class Quoting:
 
 
 async def failure_of(key: str, status: int, body: bytes) -> TalkstackError:
-    config = ClientConfig(project_id="p", agent_id="a")
     sessions: Any = Quoting(status, body)
     transport = Transport(
-        config=config,
+        config=ClientConfig(),
         credentials=with_key(key),
         sessions=sessions,
         clock=ManualClock(),
         observer=None,
     )
     with pytest.raises(TalkstackError) as failure:
-        await Calls(transport, config).make("+14155550123")
+        request = make_call_request(CallRequest("+14155550123"), project_id="p", agent_id="a")
+        await transport.send(request, read_call_result)
     return failure.value
 
 

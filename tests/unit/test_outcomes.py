@@ -9,6 +9,7 @@ import pytest
 from talkstack_async import CallRequest, CallResult, Ended, NotPlaced, Placed, Uncertain, errors
 from talkstack_async.dispatch.outcomes import failed
 from talkstack_async.errors import StatusError, TalkstackError, UnexpectedReplyError
+from talkstack_async.models import Call, CallStatus
 
 KINDS: list[type[TalkstackError]] = [getattr(errors, name) for name in errors.__all__]
 NUMBER = "+14155550123"
@@ -38,7 +39,7 @@ def test_what_certainly_did_not_ring_is_not_placed(kind: type[TalkstackError]) -
 
 OUTCOMES = [
     Placed(request=REQUEST, result=RESULT),
-    Ended(request=REQUEST, result=RESULT, status="busy"),
+    Ended(request=REQUEST, result=RESULT, call=Call(call_id="CA1", status=CallStatus.BUSY)),
     NotPlaced(request=REQUEST, error=ERROR),
     Uncertain(request=REQUEST, error=ERROR),
 ]

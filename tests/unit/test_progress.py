@@ -19,13 +19,14 @@ from talkstack_async import (
     Uncertain,
 )
 from talkstack_async.dispatch.progress import Tally
+from talkstack_async.models import Call, CallStatus
 
 REQUEST = CallRequest("+14155550123")
 RESULT = CallResult(call_id="CA1")
 ERROR = TalkstackError("m")
 OUTCOMES: list[Outcome] = [
     Placed(request=REQUEST, result=RESULT),
-    Ended(request=REQUEST, result=RESULT, status="busy"),
+    Ended(request=REQUEST, result=RESULT, call=Call(call_id="CA1", status=CallStatus.BUSY)),
     NotPlaced(request=REQUEST, error=ERROR),
     Uncertain(request=REQUEST, error=ERROR),
 ]

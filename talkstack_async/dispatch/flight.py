@@ -1,0 +1,47 @@
+"""One call of many, from being pulled to being accounted for."""
+
+from __future__ import annotations
+
+from ..errors import StoppedError
+from ..models.calls import CallRequest
+from ..transport.outgoing import SentMark
+from .outcomes import Outcome, Placed, failed
+
+__all__ = ["Flight"]
+
+
+class Flight(SentMark):
+    """The mark of a call, and what is known of it beyond that.
+
+    Attributes:
+        placed: Set once the service has accepted the call and it is only being followed.
+        may_follow: Whether the call is to be followed once it is placed.
+    """
+
+    __slots__ = ("may_follow", "placed")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placed: Placed | None = None
+        self.may_follow = True
+
+    def ask_to_stop(self) -> bool:
+        """Say whether it may be cancelled: it has not left, or its answer is here.
+
+        If it may not, its answer is waited for, and the call is not followed after that.
+        """
+        self.may_follow = False
+        return not self.sent or self.placed is not None
+
+    def stopped(self, request: CallRequest) -> Outcome:
+        """Say what is known of a call that we stop waiting for."""
+        if self.placed is not None:
+            return self.placed
+        if not self.sent:
+            text = "stopped before the request was sent; the phone did not ring"
+            return failed(request, StoppedError(text))
+        text = (
+            "stopped after the request had left and before its reply; the phone may ring, look "
+            "before calling again"
+        )
+        return failed(request, StoppedError(text, uncertain=True))
