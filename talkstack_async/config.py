@@ -15,7 +15,7 @@ import attrs
 from .errors import ConfigurationError
 from .secret import Secret
 
-__all__ = ["ClientConfig", "PoolSettings", "RetrySettings", "Timeouts"]
+__all__ = ["ClientConfig", "FollowSettings", "PoolSettings", "RetrySettings", "Timeouts"]
 
 CALLS_URL = "https://calls.talkstack.ai"
 API_URL = "https://api.talkstackai.com"
@@ -92,6 +92,23 @@ class RetrySettings:
     max_wait_seconds: float = attrs.field(default=8.0, validator=_not_negative)
 
 
+@attrs.frozen(kw_only=True)
+class FollowSettings:
+    """How calls are followed to their end, by reading them now and then.
+
+    Attributes:
+        first_gap_seconds: Between the first two looks; each further gap is half as long again.
+        longest_gap_seconds: The gaps grow up to this.
+        invisible_seconds: How long after dialling a 404 means "not visible yet".
+        deadline_seconds: A call that is not over by then is followed no longer.
+    """
+
+    first_gap_seconds: float = attrs.field(default=2.0, validator=_positive)
+    longest_gap_seconds: float = attrs.field(default=15.0, validator=_positive)
+    invisible_seconds: float = attrs.field(default=30.0, validator=_not_negative)
+    deadline_seconds: float = attrs.field(default=3600.0, validator=_positive)
+
+
 def is_loopback(host: str) -> bool:
     """Say whether a host name can only mean this machine."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -143,6 +160,10 @@ def _token(value: str | Secret | None) -> Secret | None:
     return as_secret("token", value)
 
 
+def _refresh_token(value: str | Secret | None) -> Secret | None:
+    return as_secret("refresh_token", value)
+
+
 def _proxy(value: str | Secret | None) -> Secret | None:
     return as_secret("proxy", value)
 
@@ -154,6 +175,7 @@ class ClientConfig:
     Attributes:
         api_key: The key of `/user/generate-apikey`; sent as `x-api-key`. Printed as asterisks.
         token: A bearer token of a login, instead of the key. It lives for two hours.
+        refresh_token: What buys the next token, with `token` or instead of it.
         calls_url: Where calls are placed (`POST /call/makeCall` only).
         api_url: Where everything else lives.
         project_id: Used where a call names no project.
@@ -170,6 +192,7 @@ class ClientConfig:
 
     api_key: Secret | None = attrs.field(default=None, converter=_api_key)
     token: Secret | None = attrs.field(default=None, converter=_token)
+    refresh_token: Secret | None = attrs.field(default=None, converter=_refresh_token)
     calls_url: str = attrs.field(default=CALLS_URL, converter=_trimmed, validator=_is_address)
     api_url: str = attrs.field(default=API_URL, converter=_trimmed, validator=_is_address)
     project_id: str | None = None
@@ -178,6 +201,7 @@ class ClientConfig:
     timeouts: Timeouts = attrs.field(factory=Timeouts)
     pool: PoolSettings = attrs.field(factory=PoolSettings)
     retry: RetrySettings = attrs.field(factory=RetrySettings)
+    follow: FollowSettings = attrs.field(factory=FollowSettings)
     max_reply_bytes: int = attrs.field(default=1024 * 1024, validator=_positive)
     proxy: Secret | None = attrs.field(default=None, converter=_proxy)
     trust_env: bool = False
@@ -192,14 +216,15 @@ class ClientConfig:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> ClientConfig:
         """Read credential, addresses and default ids from the environment.
 
-        Reads `TALKSTACK_API_KEY` or `TALKSTACK_TOKEN`, `TALKSTACK_CALLS_URL`,
-        `TALKSTACK_API_URL`, `TALKSTACK_PROJECT_ID` and `TALKSTACK_AGENT_ID`. An empty variable
-        counts as absent.
+        Reads `TALKSTACK_API_KEY`, or `TALKSTACK_TOKEN` and `TALKSTACK_REFRESH_TOKEN`;
+        `TALKSTACK_CALLS_URL`, `TALKSTACK_API_URL`, `TALKSTACK_PROJECT_ID` and
+        `TALKSTACK_AGENT_ID`. An empty variable counts as absent.
         """
         env = os.environ if environ is None else environ
         return cls(
             api_key=env.get("TALKSTACK_API_KEY") or None,
             token=env.get("TALKSTACK_TOKEN") or None,
+            refresh_token=env.get("TALKSTACK_REFRESH_TOKEN") or None,
             calls_url=env.get("TALKSTACK_CALLS_URL") or CALLS_URL,
             api_url=env.get("TALKSTACK_API_URL") or API_URL,
             project_id=env.get("TALKSTACK_PROJECT_ID") or None,

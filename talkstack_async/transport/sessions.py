@@ -154,6 +154,9 @@ class SessionManager:
                     cookie_jar=DummyCookieJar(),
                     **await self._connection_options(),
                 )
+                # aiohttp repeats a lost GET, PUT or DELETE by itself, going by the verb; here
+                # the effect decides: /user/generate-apikey is a GET that replaces the key.
+                session._retry_connection = False  # noqa: SLF001 # there is no public switch
                 self._pools[origin.key] = HostPool(
                     session,
                     origin,

@@ -6,23 +6,33 @@ This is the one place where a request may be sent a second time.
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import logging
 import secrets
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import attrs
 
 from ..clock import Clock
 from ..config import ClientConfig
-from ..errors import DeadlineError, StatusError, TalkstackError
-from ..telemetry import Observer, RequestFinished, RequestRepeated, logger, notify
-from ..wire.endpoints import Effect, Endpoint
+from ..errors import AuthenticationError, DeadlineError, StatusError, TalkstackError
+from ..telemetry import (
+    Observer,
+    OnReply,
+    ReplyReceived,
+    RequestFinished,
+    RequestRepeated,
+    logger,
+    notify,
+)
+from ..wire.endpoints import Effect, Endpoint, NeededCredential
 from ..wire.replies import Reply, error_of
 from ..wire.requests import HttpRequest
-from .credentials import Credentials
+from .credentials import Credential, hands_out, without
 from .deadline import Deadline
+from .keeper import TokenKeeper, may_renew_for
 from .outgoing import Outgoing, SentMark
 from .retry import Patience, may_repeat
 from .sessions import SessionManager
@@ -39,7 +49,7 @@ class Transport:
         self,
         *,
         config: ClientConfig,
-        credentials: Credentials,
+        credentials: Credential,
         sessions: SessionManager,
         clock: Clock,
         observer: Observer | None,
@@ -49,8 +59,20 @@ class Transport:
         self._sessions = sessions
         self._clock = clock
         self._observer = observer
-        self._prefix = secrets.token_hex(3)
+        self._on_reply: OnReply | None = None
+        # Letters only, so that nobody takes a request's id for a phone number.
+        self._prefix = "".join(secrets.choice("bcdfghjkmnpqrstvwxz") for _ in range(6))
         self._numbers = itertools.count(1)
+        self._keeper = credentials if isinstance(credentials, TokenKeeper) else None
+        if self._keeper is not None:
+            self._keeper.attach(self.send)
+
+    def with_config(self, config: ClientConfig, *, on_reply: OnReply | None) -> Self:
+        """Make a transport that shares everything with this one but settings and listener."""
+        twin = copy.copy(self)
+        twin._config = config  # noqa: SLF001 # a copy of ourselves
+        twin._on_reply = on_reply or self._on_reply  # noqa: SLF001
+        return twin
 
     async def send(
         self,
@@ -77,7 +99,7 @@ class Transport:
         """
         outgoing = Outgoing(
             request,
-            credential=self._credentials.header_line(),
+            credential=self._credentials.header_line(request.endpoint),
             request_id=f"{self._prefix}-{next(self._numbers)}",
             mark=mark or SentMark(),
         )
@@ -111,36 +133,87 @@ class Transport:
         *,
         wait_out_refusals: bool,
     ) -> Reply:
-        patience: Patience | None = None
+        keeper = self._keeper
+        if keeper is not None and outgoing.request.endpoint.credential is NeededCredential.NONE:
+            keeper = None
         while True:
+            if keeper is not None:
+                await self._equip(outgoing, keeper)
             watch.attempts += 1
             try:
-                return await self._once(outgoing)
+                reply = await self._once(outgoing)
             except TalkstackError as failure:
-                if not may_repeat(outgoing.request.endpoint.effect, failure):
-                    raise
-                if not wait_out_refusals and isinstance(failure, StatusError):
-                    raise
-                patience = patience or Patience(self._config.retry)
-                wait = patience.next_wait(failure)
-                if wait is None or wait > deadline.seconds_left:
-                    raise
+                if not _may_renew(outgoing, watch, failure, keeper):
+                    wait = self._wait_before(outgoing, watch, failure, wait_out_refusals)
+                    if wait is None or wait > deadline.seconds_left:
+                        raise
+                else:
+                    wait = 0.0
                 self._report_repetition(outgoing, watch, failure, wait)
+            else:
+                if keeper is not None:
+                    keeper.accept(outgoing.credential)
+                return reply
             await self._clock.sleep(wait)
+
+    async def _equip(self, outgoing: Outgoing, keeper: TokenKeeper) -> None:
+        """Give a request the token of this moment; on its second try it may be another."""
+        line = keeper.ready_line()
+        if not line:
+            # A client that is closed, or of another loop, says so before it waits for a token.
+            await self._sessions.pool(outgoing.request.endpoint.host)
+            line = await keeper.fresh_line(outgoing)
+        outgoing.credential = line
+
+    def _wait_before(
+        self,
+        outgoing: Outgoing,
+        watch: _Watch,
+        failure: TalkstackError,
+        wait_out_refusals: bool,  # noqa: FBT001 # private, passed on
+    ) -> float | None:
+        """Return the seconds to wait before the next try, None if there must not be one."""
+        if not may_repeat(outgoing.request.endpoint.effect, failure):
+            return None
+        if not wait_out_refusals and isinstance(failure, StatusError):
+            return None
+        watch.patience = watch.patience or Patience(self._config.retry)
+        return watch.patience.next_wait(failure)
 
     async def _once(self, outgoing: Outgoing) -> Reply:
         pool = await self._sessions.pool(outgoing.request.endpoint.host)
         reply = await pool.exchange(outgoing)
-        if self._credentials.occurs_in(reply.body):
-            reply = attrs.evolve(reply, body=self._credentials.redact(reply.body))
+        request = outgoing.request
+        if self._credentials.occurs_in(reply.body) or request.secrets:
+            reply = self._redacted(request, reply)
+        if self._on_reply is not None:
+            self._hand_on(outgoing, reply)
         if reply.is_success:
             return reply
-        error = error_of(outgoing.request.endpoint, reply, now=self._clock.now())
+        error = error_of(request.endpoint, reply, now=self._clock.now())
         # What was plainly refused did not happen, although it left.
         outgoing.mark.sent = error.uncertain
         raise error
 
+    def _redacted(self, request: HttpRequest, reply: Reply) -> Reply:
+        if reply.is_success and hands_out(request.endpoint):
+            return reply
+        body = without(request.secrets, self._credentials.redact(reply.body))
+        return reply if body == reply.body else attrs.evolve(reply, body=body)
+
+    def _hand_on(self, outgoing: Outgoing, reply: Reply) -> None:
+        received = ReplyReceived(
+            request_id=outgoing.request_id,
+            operation=outgoing.request.endpoint.name,
+            status=reply.status,
+            headers=reply.headers,
+            body=reply.body,
+        )
+        notify(self._on_reply, received)
+
     def _report(self, outgoing: Outgoing, watch: _Watch, failure: TalkstackError) -> None:
+        if failure.request_id is None:
+            failure.request_id = outgoing.request_id
         # An uncertain call needs somebody's eyes; the rest is told by the exception.
         logger.log(
             logging.WARNING if failure.uncertain else logging.DEBUG,
@@ -187,6 +260,20 @@ class _Watch:
 
     since: float
     attempts: int = 0
+    was_renewed: bool = False
+    patience: Patience | None = None
+
+
+def _may_renew(
+    outgoing: Outgoing, watch: _Watch, failure: TalkstackError, keeper: TokenKeeper | None
+) -> bool:
+    """Say whether another token may help, which is tried once."""
+    if keeper is None or watch.was_renewed or not isinstance(failure, AuthenticationError):
+        return False
+    if not may_renew_for(outgoing.request.endpoint):
+        return False
+    watch.was_renewed = True
+    return keeper.reject(outgoing.credential)
 
 
 def _deadline_passed(outgoing: Outgoing, total: float) -> DeadlineError:
