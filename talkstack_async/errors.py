@@ -26,6 +26,7 @@ __all__ = [
     "ConflictError",
     "ConnectError",
     "ConnectTimeoutError",
+    "ContactListError",
     "DeadlineError",
     "InvalidNumberError",
     "InvalidRequestError",
@@ -110,6 +111,10 @@ class InvalidRequestError(TalkstackError, ValueError):
 
 class InvalidNumberError(InvalidRequestError):
     """The phone number is not in E.164 form: a plus, the country code, at most 15 digits."""
+
+
+class ContactListError(TalkstackError, ValueError):
+    """A contact list cannot be read, or not any further. What concerns one row is an outcome."""
 
 
 class NotSentError(TalkstackError):

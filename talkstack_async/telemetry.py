@@ -120,10 +120,11 @@ def notify(observer: Callable[[E], None] | None, event: E) -> None:
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 _QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&"')\]}]+)"""
-# What a credential is called, as a header, a JSON key, a keyword argument or part of a query.
+# What a credential is called, as a header, a JSON key, a keyword argument or part of a query;
+# but not in the name of the operation that makes one.
 _NAMED = re.compile(
     r"""(?ix)
-    ((?: x-api-key | api[-_]?key | (?:old|new)?_?password | re(?:s)?fresh_?token
+    ((?: x-api-key | (?<!generate_) api[-_]?key | (?:old|new)?_?password | re(?:s)?fresh_?token
        | (?<![a-z]) token | secret | cookie | (?<![a-z]) code )
      ["']? \s* [:=] \s* (?: b? (?=["']) )? )
     """

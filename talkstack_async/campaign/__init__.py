@@ -1,5 +1,5 @@
 """Lists of people to be called, and what is known about them."""
 
-from .contacts import BadRow, Contact, ContactList, ContactListError, read_contacts
+from .contacts import BadRow, Contact, ContactList, read_contacts
 
-__all__ = ["BadRow", "Contact", "ContactList", "ContactListError", "read_contacts"]
+__all__ = ["BadRow", "Contact", "ContactList", "read_contacts"]

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from ..errors import ContactListError
 from .csv_rows import csv_rows
 from .jsonl_rows import jsonl_rows
 from .lines import Lines
-from .rows import BadRow, Contact, ContactListError, Row
+from .rows import BadRow, Contact, Row
 
-__all__ = ["BadRow", "Contact", "ContactList", "ContactListError", "Row", "read_contacts"]
+__all__ = ["BadRow", "Contact", "ContactList", "Row", "read_contacts"]
 
 # A further format is a function from lines (or a file) to rows and an entry here.
 _FORMATS: dict[str, Callable[[Lines], Iterator[Row]]] = {

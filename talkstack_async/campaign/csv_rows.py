@@ -6,9 +6,10 @@ import csv
 import itertools
 from collections.abc import Iterator, Sequence
 
+from ..errors import ContactListError
 from ..phone import scrub_numbers
 from .lines import Lines
-from .rows import NUMBER, VARIABLES, BadRow, ContactListError, Row, contact_of, parse_object
+from .rows import NUMBER, VARIABLES, BadRow, Row, contact_of, parse_object
 
 __all__ = ["csv_rows"]
 

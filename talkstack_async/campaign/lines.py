@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO, Self
 
-from .rows import ContactListError
+from ..errors import ContactListError
 
 __all__ = ["Lines"]
 

@@ -12,17 +12,13 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ..errors import InvalidNumberError, TalkstackError
+from ..errors import InvalidNumberError
 from ..phone import PhoneNumber, mask_number
 
-__all__ = ["BadRow", "Contact", "ContactListError", "Row", "contact_of", "parse_object"]
+__all__ = ["BadRow", "Contact", "Row", "contact_of", "parse_object"]
 
 NUMBER = "number"
 VARIABLES = "dynamicVariables"
-
-
-class ContactListError(TalkstackError, ValueError):
-    """The list cannot be read, or not any further. What concerns one row is a `BadRow`."""
 
 
 def _names(variables: Mapping[str, Any]) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from talkstack_async.campaign import BadRow, Contact, ContactListError, read_contacts
+from talkstack_async.campaign import BadRow, Contact, read_contacts
 from talkstack_async.cli.demo_list import demo_list
+from talkstack_async.errors import ContactListError
 
 ADA, BOB = "+12025550101", "+12025550102"
 

@@ -22,6 +22,7 @@ PARENTS = {
     "WrongEventLoopError": "ClientStateError",
     "InvalidRequestError": "TalkstackError",
     "InvalidNumberError": "InvalidRequestError",
+    "ContactListError": "TalkstackError",
     "NotSentError": "TalkstackError",
     "PoolTimeoutError": "NotSentError",
     "ConnectError": "NotSentError",

@@ -41,6 +41,7 @@ NEVER = {
     "WrongEventLoopError",
     "InvalidRequestError",
     "InvalidNumberError",
+    "ContactListError",
     "TlsError",
     "DeadlineError",
     "StoppedError",

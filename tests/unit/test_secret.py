@@ -186,11 +186,10 @@ def test_secrets_are_revealed_only_where_they_are_put_to_use() -> None:
         for line in path.read_text().splitlines()
         if re.search(r"\.reveal\(", line)
     }
-    # The others compare two secrets, read the proxy's address, which may hold a password, and
-    # write the body of a login.
     assert revealing == {
-        "secret.py",
-        "transport/credentials.py",
-        "transport/sessions.py",
-        "wire/requests.py",
+        "secret.py",  # compares two
+        "transport/credentials.py",  # puts the credential on the wire
+        "transport/sessions.py",  # reads the proxy's address, which may hold a password
+        "wire/requests.py",  # puts passwords and refresh tokens into bodies
+        "cli/private.py",  # writes the token file
     }
