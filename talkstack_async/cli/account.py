@@ -36,6 +36,7 @@ class Account:
     not_placed: int = 0
     uncertain: int = 0
     reasons: Counter[tuple[str, str]] = attrs.field(factory=Counter)
+    dispositions: Counter[str] = attrs.field(factory=Counter)
     bad_rows: list[Noted] = attrs.field(factory=list)
     uncertain_rows: list[Noted] = attrs.field(factory=list)
     bad: int = 0
@@ -55,8 +56,11 @@ class Account:
     def add_outcome(self, outcome: Outcome) -> None:
         """Count what became of a request."""
         match outcome:
-            case Placed() | Ended():
+            case Placed():
                 self.placed += 1
+            case Ended(disposition=disposition):
+                self.placed += 1
+                self.dispositions[str(disposition)] += 1
             case NotPlaced(error=error):
                 self.not_placed += 1
                 self._add_reason("not_placed", plain_words(error))
@@ -88,6 +92,7 @@ class Account:
             ],
             "bad_rows": [attrs.asdict(noted) for noted in self.bad_rows],
             "uncertain_rows": [attrs.asdict(noted) for noted in self.uncertain_rows],
+            "dispositions": dict(self.dispositions.most_common()),
         }
 
     def _add_reason(self, outcome: str, reason: str) -> None:

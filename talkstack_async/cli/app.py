@@ -14,7 +14,9 @@ import typer
 from typer.main import get_command
 
 from ..errors import TalkstackError
-from .exits import CliError, ExitCode
+from .exits import CliError, ExitCode, exit_code_of
+from .groups import agents, auth, calls, numbers, projects, user, voices
+from .options import MARKUP, AgentId, Json, ProjectId, Timeout
 from .output import Screen
 
 __all__ = ["run"]
@@ -22,7 +24,7 @@ __all__ = ["run"]
 _EXIT_CODES = (
     "Exit codes: 0 all placed · 1 finished, some not placed · 2 usage or configuration, or the "
     "list had to end early · 3 uncertain calls need a look (wins over 1) · 130 interrupted. "
-    "The credential comes from TALKSTACK_API_KEY (or TALKSTACK_TOKEN)."
+    "The credential comes from TALKSTACK_API_KEY (or TALKSTACK_TOKEN), or talkstack auth login."
 )
 
 app = typer.Typer(
@@ -31,18 +33,11 @@ app = typer.Typer(
     epilog=_EXIT_CODES,
     add_completion=False,
     no_args_is_help=True,
-    rich_markup_mode="rich" if sys.stdout is not None and sys.stdout.isatty() else None,
+    rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Only JSON on stdout; the rest on stderr.")]
-ProjectId = Annotated[
-    str | None, typer.Option(help="The project; otherwise TALKSTACK_PROJECT_ID.")
-]
-AgentId = Annotated[str | None, typer.Option(help="Who speaks; otherwise TALKSTACK_AGENT_ID.")]
-Timeout = Annotated[
-    float, typer.Option(min=0.1, help="Seconds to wait for the answer to one call.")
-]
+for each in (agents, calls, numbers, projects, voices, auth, user):
+    app.add_typer(each.app)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -57,6 +52,11 @@ def run(arguments: Sequence[str]) -> int:
         )
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except (CliError, TalkstackError) as error:
+        code = exit_code_of(error)
+        kind = "uncertain: " if code is ExitCode.UNCERTAIN else ""
+        Screen(json="--json" in arguments).fail(f"{kind}{error}", code=code)
+        return code
     except Exception as error:
         # Typer brings its own copy of click in some versions, so the class has no one name.
         explain: Callable[[], str] | None = getattr(error, "format_message", None)
@@ -173,6 +173,9 @@ def dial(
     allow_duplicates: Annotated[
         bool, typer.Option("--allow-duplicates", help="Call a number as often as it is listed.")
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Follow each call to its end, and say how it ended.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Call everybody on a list, each row at most once.
@@ -195,6 +198,7 @@ def dial(
             agent_id=agent_id,
             timeout_seconds=timeout,
             allow_duplicates=allow_duplicates,
+            follow=follow,
         )
         return await start(options, screen=screen)
 

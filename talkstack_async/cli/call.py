@@ -18,6 +18,9 @@ from .stopping import Stop
 
 __all__ = ["call", "read_variables"]
 
+# What a line of the results has and a single call that is not followed has not.
+_OF_A_LIST = ("row", "status", "disposition")
+
 
 def read_variables(texts: Iterable[str]) -> dict[str, Any]:
     """Read `name=value` pairs; values are always text.
@@ -48,7 +51,10 @@ async def call(
 ) -> int:
     """Place one call, say what became of it and return the exit code."""
     client = client_from_env(
-        project_id=project_id, agent_id=agent_id, timeout_seconds=timeout_seconds
+        project_id=project_id,
+        agent_id=agent_id,
+        timeout_seconds=timeout_seconds,
+        tell=screen.note,
     )
     request = CallRequest(PhoneNumber.parse(number), dynamic_variables=variables)
     outcomes: list[Outcome] = []
@@ -69,7 +75,7 @@ async def _only(request: CallRequest) -> AsyncIterator[CallRequest]:
 
 def _tell(outcome: Outcome, *, screen: Screen) -> int:
     line = line_of_outcome(outcome)
-    screen.document({key: value for key, value in line.items() if key != "row"})
+    screen.document({key: value for key, value in line.items() if key not in _OF_A_LIST})
     if isinstance(outcome, Placed | Ended):
         if not screen.json:
             screen.say(outcome.result.call_id)

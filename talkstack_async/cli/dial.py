@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 
-from ..campaign.contacts import ContactList, ContactListError, read_contacts
+from ..campaign.contacts import ContactList, read_contacts
 from ..client import Client
+from ..errors import ContactListError
 from .connecting import client_from_env
 from .driving import drive
 from .exits import ExitCode
@@ -35,6 +36,7 @@ class DialOptions:
     timeout_seconds: float = 60.0
     grace_seconds: float = 30.0
     allow_duplicates: bool = False
+    follow: bool = False
 
 
 async def dial(options: DialOptions, *, screen: Screen) -> int:
@@ -50,6 +52,7 @@ async def dial(options: DialOptions, *, screen: Screen) -> int:
         project_id=options.project_id,
         agent_id=options.agent_id,
         timeout_seconds=options.timeout_seconds,
+        tell=screen.note,
     )
     with read_contacts(options.file) as contacts, stop.on_signals():
         async with client:
@@ -96,7 +99,12 @@ class _Dialling:
                 ),
             ):
                 try:
-                    await drive(dispatcher, run.requests(), stop=self._stop)
+                    await drive(
+                        dispatcher,
+                        run.requests(),
+                        stop=self._stop,
+                        follow=self._options.follow,
+                    )
                 except ContactListError as error:
                     run.trouble = run.trouble or f"{self._options.file}: {error}"
             return await self._finish(run, contacts, results)

@@ -14,19 +14,26 @@ __all__ = ["drive"]
 
 
 async def drive(
-    dispatcher: CallDispatcher, requests: AsyncIterable[CallRequest], *, stop: Stop
+    dispatcher: CallDispatcher,
+    requests: AsyncIterable[CallRequest],
+    *,
+    stop: Stop,
+    follow: bool = False,
 ) -> None:
     """Dial until the list ends or a stop is requested; outcomes go to the dispatcher's watcher.
 
-    After a stop nothing new leaves, and the answers to what has left are waited for as long
-    as the dispatcher's grace lasts, or until the stop is hurried.
+    With `follow`, the outcome of a call is known when it is over. After a stop nothing new
+    leaves, and the answers to what has left are waited for as long as the dispatcher's grace
+    lasts, or until the stop is hurried.
 
     Raises:
         Exception: What the list raised, after the outcomes of everything that had left.
     """
     if stop.requested.is_set():
         return
-    dial = dispatcher.dial(requests)
+    dial = dispatcher.dial(requests, follow=follow)
+    # At once: by the time a task learns of it, more calls would have left.
+    stop.when_requested(dial.stop)
     reading = asyncio.create_task(_read_to_the_end(dial))
     try:
         if not await _first(reading, stop.requested):

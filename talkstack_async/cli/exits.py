@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["CliError", "ExitCode"]
+from ..errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRequestError,
+    TalkstackError,
+)
+
+__all__ = ["CliError", "ExitCode", "exit_code_of"]
+
+_USAGE = (ConfigurationError, InvalidRequestError, AuthenticationError)
 
 
 class ExitCode(IntEnum):
@@ -19,3 +28,12 @@ class ExitCode(IntEnum):
 
 class CliError(Exception):
     """The command cannot be carried out; the message is the one line that people see."""
+
+
+def exit_code_of(error: CliError | TalkstackError) -> ExitCode:
+    """Say how a command ends that asked the service for one thing and failed."""
+    if isinstance(error, CliError):
+        return ExitCode.USAGE
+    if error.uncertain:
+        return ExitCode.UNCERTAIN
+    return ExitCode.USAGE if isinstance(error, _USAGE) else ExitCode.FAILURES

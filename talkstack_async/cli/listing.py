@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import assert_never
 
-from ..campaign.contacts import BadRow, Contact, ContactList, ContactListError, Row
+from ..campaign.contacts import BadRow, Contact, ContactList, Row
 from ..clock import Clock
 from ..dispatch import NotPlaced, Outcome
-from ..errors import AuthenticationError
+from ..errors import AuthenticationError, ContactListError
 from ..models.calls import CallRequest
 from .account import Account
 from .results import Line, ResultsFile, line_of_outcome, line_of_row

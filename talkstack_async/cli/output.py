@@ -63,6 +63,24 @@ class Screen:
             return
         self._guarded_print(console, *_rich_table(title, texts))
 
+    def columns(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Show rows beneath headings; in a pipe each row is one line, never cut."""
+        texts = [[harmless(cell) for cell in row] for row in rows]
+        console = self.console(self._people)
+        if console is None:
+            self._plain_rows([headings, *texts])
+            return
+        self._guarded_print(console, _rich_grid(texts, headings=headings))
+
+    def facts(self, rows: Iterable[Sequence[object]]) -> None:
+        """Show names and their values."""
+        texts = [[harmless(cell) for cell in row] for row in rows]
+        console = self.console(self._people)
+        if console is None:
+            self._plain_rows(texts)
+            return
+        self._guarded_print(console, _rich_grid(texts))
+
     @staticmethod
     def console(stream: TextIO) -> Console | None:
         """Return rich's console if the stream is a terminal, else None."""
@@ -73,11 +91,14 @@ class Screen:
         return Console(file=stream, highlight=False)
 
     def _plain_table(self, title: str, rows: Sequence[Sequence[str]]) -> None:
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         self.say(title)
+        self._plain_rows(rows, indent="  ")
+
+    def _plain_rows(self, rows: Sequence[Sequence[str]], *, indent: str = "") -> None:
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            self.say("  " + "  ".join(cells).rstrip())
+            self.say(indent + "  ".join(cells).rstrip())
 
     @staticmethod
     def _guarded_print(console: Console, *what: Any) -> None:
@@ -88,14 +109,22 @@ class Screen:
 
 
 def _rich_table(title: str, rows: Sequence[Sequence[str]]) -> tuple[Any, Any]:
+    from rich.text import Text
+
+    return Text(f"\n{title}", style="bold"), _rich_grid(rows)
+
+
+def _rich_grid(rows: Sequence[Sequence[str]], *, headings: Sequence[str] = ()) -> Any:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.ROUNDED, show_header=False)
+    table = Table(box=box.ROUNDED, show_header=bool(headings))
+    for heading in headings:
+        table.add_column(Text(heading), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    return Text(f"\n{title}", style="bold"), table
+    return table
 
 
 def _is_terminal(stream: TextIO) -> bool:

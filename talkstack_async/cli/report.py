@@ -29,6 +29,8 @@ def show_account(account: Account, *, screen: Screen, results: ResultsFile) -> N
             ("uncertain", account.uncertain, "the phone may have rung"),
         ],
     )
+    ended = account.dispositions.most_common()
+    screen.table("How the calls ended", [(count, disposition) for disposition, count in ended])
     for outcome, title in (("not_placed", "Why not placed"), ("uncertain", "Why uncertain")):
         counted = account.reasons.most_common()
         screen.table(title, [(n, why) for (kind, why), n in counted if kind == outcome])

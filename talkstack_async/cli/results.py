@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias, assert_never
 
 from ..campaign.contacts import BadRow
 from ..dispatch import Ended, NotPlaced, Outcome, Placed, Uncertain
-from ..models.calls import CallResult
+from ..models.calls import Call, CallResult
 from .exits import CliError
 
 __all__ = ["Line", "ResultsFile", "line_of_outcome", "line_of_row"]
@@ -25,8 +25,10 @@ def line_of_outcome(outcome: Outcome) -> Line:
     """Say what became of a request; its `reference` is the number of its row."""
     row, number = outcome.request.reference, str(outcome.request.number)
     match outcome:
-        case Placed(result=result) | Ended(result=result):
+        case Placed(result=result):
             return _line(row, number, "placed", result=result)
+        case Ended(result=result, call=call):
+            return _line(row, number, "placed", result=result, call=call)
         case NotPlaced(error=error):
             return _line(row, number, "not_placed", error=error.message)
         case Uncertain(error=error):
@@ -47,6 +49,7 @@ def _line(
     *,
     result: CallResult | None = None,
     error: str | None = None,
+    call: Call | None = None,
 ) -> Line:
     return {
         "row": row,
@@ -56,6 +59,8 @@ def _line(
         "to": result and result.to,
         "from": result and result.from_,
         "error": error,
+        "status": call and (call.status_text or str(call.status)),
+        "disposition": call and str(call.disposition),
     }
 
 

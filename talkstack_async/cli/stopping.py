@@ -24,15 +24,22 @@ class Stop:
         self.hurried = asyncio.Event()
         self.signals = 0
         self._tell = tell
+        self._actions: list[Callable[[], None]] = []
 
     @property
     def interrupted(self) -> bool:
         """Whether a person or the system asked for it, and not a mishap of ours."""
         return self.signals > 0
 
+    def when_requested(self, action: Callable[[], None]) -> None:
+        """Have something done in the very step in which stopping is requested."""
+        self._actions.append(action)
+
     def request(self) -> None:
         """Stop calling, for a reason of our own."""
         self.requested.set()
+        for action in self._actions:
+            action()
 
     def interrupt(self) -> None:
         """Take in a signal: the first stops new calls, the second the waiting for answers."""
@@ -40,7 +47,7 @@ class Stop:
         if self.requested.is_set():
             self.hurried.set()
             return
-        self.requested.set()
+        self.request()
         self._tell(
             "stopping: no new calls; waiting for the answers to those that have left "
             "(once more to give up waiting)"

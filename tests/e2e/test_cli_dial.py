@@ -19,7 +19,7 @@ import pytest
 from talkstack_async.emulator import EmulatorThread, Fault, Script
 from tests.e2e.test_cli import COMMAND, at_once, check_output, environment, one_line, talkstack
 
-KEYS = ["row", "number", "outcome", "call_id", "to", "from", "error"]
+KEYS = ["row", "number", "outcome", "call_id", "to", "from", "error", "status", "disposition"]
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,25 @@ def test_json_lines_are_dialled_and_stdout_is_one_document(
     assert done.returncode == summary["exit_code"] == 1
     assert (summary["rows"], summary["placed"], summary["not_placed"]) == (2, 1, 1)
     assert emulator.rings[0].variables == {"n": 1, "m": [2]}
+
+
+def test_followed_calls_say_how_they_ended(tmp_path: Path, out: Path):
+    file = write_list(tmp_path, "number", "+12025550101", "+12025550180", "+12025550186")
+    at_once_over = Script(queued_for=0, ringing_for=0, talking_for=0)
+
+    with EmulatorThread(script=at_once_over) as emulator:
+        env = environment(emulator)
+        done = talkstack("dial", file, "--results", out, "--follow", "--json", env=env)
+
+    lines, summary = lines_of(out), json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {line["number"]: (line["status"], line["disposition"]) for line in lines} == {
+        "+12025550101": ("completed", "answered"),
+        "+12025550180": ("busy", "busy"),
+        "+12025550186": (None, None),
+    }
+    assert (summary["placed"], summary["dispositions"]) == (2, {"answered": 1, "busy": 1})
+    assert "How the calls ended" in done.stderr
 
 
 def test_a_second_run_is_refused_and_rings_nobody(
@@ -271,6 +290,30 @@ def test_results_that_cannot_be_written_any_more_stop_the_dialling(
     assert len(emulator.rings) < 60
     assert summary["rows"] + summary["not_dialled"] == 500
     assert max(rang(emulator).values()) == 1
+
+
+def test_bad_rows_that_cannot_be_written_any_more_stop_the_list(
+    emulator: EmulatorThread, tmp_path: Path, out: Path
+):
+    file = write_list(tmp_path, "number", *["nonsense"] * 40, "+12025550101")
+    limited = (
+        "import resource, sys\n"
+        "from talkstack_async.__main__ import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))\n"
+        "sys.exit(main())"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "dial", file, "--results", out, "--json"],
+        env=environment(emulator), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    summary = json.loads(done.stdout)
+    check_output(done.stdout + done.stderr, env={})
+    assert done.returncode == 2
+    assert len(summary["unrecorded"]) == 1
+    assert summary["rows"] == len(lines_of(out)) + 1
+    assert not emulator.rings
 
 
 def test_what_comes_from_outside_cannot_steer_the_terminal(

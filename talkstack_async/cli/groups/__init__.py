@@ -1,0 +1,1 @@
+"""One file of verbs per noun of the API."""
