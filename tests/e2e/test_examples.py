@@ -34,7 +34,8 @@ def run(*arguments: str, text: str = "") -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=os.environ.copy(),
+        # Without coverage, which would bring modules of its own.
+        env={name: value for name, value in os.environ.items() if "COVERAGE" not in name},
         input=text,
         capture_output=True,
         text=True,
