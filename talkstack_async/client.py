@@ -204,7 +204,7 @@ class Client:
         twin = copy.copy(self)
         twin._is_copy = True  # noqa: SLF001 # a copy of ourselves
         transport = self._transport.with_config(config, on_reply=on_reply)
-        twin._name_resources(transport, config)  # noqa: SLF001
+        twin._name_resources(transport, config)  # noqa: SLF001 # likewise
         return twin
 
     def dispatcher(

@@ -45,7 +45,7 @@ async def dial(options: DialOptions, *, screen: Screen) -> int:
     Everything that can be known beforehand is checked before the results file is made, and
     that before anybody is called.
     """
-    results = ResultsFile(options.results)
+    results = ResultsFile(options.results, follow=options.follow)
     results.refuse_if_present()
     stop = Stop(tell=screen.note)
     client = client_from_env(

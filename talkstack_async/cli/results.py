@@ -18,6 +18,7 @@ __all__ = ["Line", "ResultsFile", "line_of_outcome", "line_of_row"]
 
 Line: TypeAlias = dict[str, Any]
 
+_OF_FOLLOWED_CALLS = ("status", "disposition")
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -68,11 +69,13 @@ class ResultsFile:
     """Created when entered, and only if it does not exist: a re-run must not call anybody twice.
 
     Lines go to the operating system one by one, so they survive the end of this process. The
-    file holds whole phone numbers; only its owner may read it.
+    file holds whole phone numbers; only its owner may read it. `status` and `disposition` are
+    in it only if calls are followed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, follow: bool = False) -> None:
         self.path = path
+        self._left_out = () if follow else _OF_FOLLOWED_CALLS
         self._descriptor = -1
         self._length = 0
 
@@ -91,7 +94,8 @@ class ResultsFile:
         Raises:
             OSError: It could not be written whole; nothing of it stays in the file.
         """
-        data = json.dumps(line).encode() + b"\n"
+        shown = {key: value for key, value in line.items() if key not in self._left_out}
+        data = json.dumps(shown).encode() + b"\n"
         try:
             self._write(data)
         except OSError:
