@@ -176,6 +176,13 @@ def dial(
     follow: Annotated[
         bool, typer.Option("--follow", help="Follow each call to its end, and say how it ended.")
     ] = False,
+    check_variables: Annotated[
+        bool,
+        typer.Option(
+            "--check-variables",
+            help="Read the agent first; do not call a row that leaves a {{placeholder}} unfilled.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> int:
     """Call everybody on a list, each row at most once.
@@ -199,6 +206,7 @@ def dial(
             timeout_seconds=timeout,
             allow_duplicates=allow_duplicates,
             follow=follow,
+            check_variables=check_variables,
         )
         return await start(options, screen=screen)
 

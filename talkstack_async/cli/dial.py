@@ -37,6 +37,7 @@ class DialOptions:
     grace_seconds: float = 30.0
     allow_duplicates: bool = False
     follow: bool = False
+    check_variables: bool = False
 
 
 async def dial(options: DialOptions, *, screen: Screen) -> int:
@@ -104,6 +105,7 @@ class _Dialling:
                         run.requests(),
                         stop=self._stop,
                         follow=self._options.follow,
+                        check_variables=self._options.check_variables,
                     )
                 except ContactListError as error:
                     run.trouble = run.trouble or f"{self._options.file}: {error}"

@@ -19,10 +19,11 @@ async def drive(
     *,
     stop: Stop,
     follow: bool = False,
+    check_variables: bool = False,
 ) -> None:
     """Dial until the list ends or a stop is requested; outcomes go to the dispatcher's watcher.
 
-    With `follow`, the outcome of a call is known when it is over. After a stop nothing new
+    `follow` and `check_variables` are those of `CallDispatcher.dial`. After a stop nothing new
     leaves, and the answers to what has left are waited for as long as the dispatcher's grace
     lasts, or until the stop is hurried.
 
@@ -31,7 +32,7 @@ async def drive(
     """
     if stop.requested.is_set():
         return
-    dial = dispatcher.dial(requests, follow=follow)
+    dial = dispatcher.dial(requests, follow=follow, check_variables=check_variables)
     # At once: by the time a task learns of it, more calls would have left.
     stop.when_requested(dial.stop)
     reading = asyncio.create_task(_read_to_the_end(dial))

@@ -148,6 +148,24 @@ def test_followed_calls_say_how_they_ended(tmp_path: Path, out: Path):
     assert "How the calls ended" in done.stderr
 
 
+def test_a_row_that_leaves_a_placeholder_unfilled_is_not_called_if_asked(
+    emulator: EmulatorThread, tmp_path: Path, out: Path
+):
+    file = write_list(
+        tmp_path, '{"number": "+12025550101", "name": "Ada"}', '{"number": "+12025550102"}',
+        name="list.jsonl",
+    )  # fmt: skip
+
+    done = talkstack(
+        "dial", file, "--results", out, "--check-variables", env=environment(emulator)
+    )
+
+    assert done.returncode == 1
+    assert [ring.number for ring in emulator.rings] == ["+12025550101"]
+    (refused,) = [line for line in lines_of(out) if line["outcome"] == "not_placed"]
+    assert "no value for name" in refused["error"]
+
+
 def test_a_second_run_is_refused_and_rings_nobody(
     emulator: EmulatorThread, tmp_path: Path, out: Path
 ):
