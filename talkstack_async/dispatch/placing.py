@@ -106,6 +106,8 @@ class Placing:
             raise
         except TalkstackError as error:
             return failed(request, error)
+        except Exception as bug:
+            return failed(request, _broken(bug, flight))
         outcome = await self.place(request, flight)
         if follow and flight.may_follow and isinstance(outcome, Placed):
             return await self._follow(outcome, flight)
@@ -121,6 +123,10 @@ class Placing:
             )
         except TalkstackError as error:
             logger.info("the end of call %s is not known: %s", result.call_id, error)
+            return outcome
+        except Exception:
+            # Ours to mend; but the call was placed, and its row must not be lost.
+            logger.exception("following call %s broke", result.call_id)
             return outcome
         return Ended(request=request, result=result, call=call)
 

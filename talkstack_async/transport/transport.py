@@ -181,6 +181,8 @@ class Transport:
         return watch.patience.next_wait(failure)
 
     async def _once(self, outgoing: Outgoing) -> Reply:
+        # Whatever was tried before had no effect, or is a read: the mark is of this try alone.
+        outgoing.mark.sent = False
         pool = await self._sessions.pool(outgoing.request.endpoint.host)
         reply = await pool.exchange(outgoing)
         request = outgoing.request

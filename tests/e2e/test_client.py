@@ -413,6 +413,19 @@ class TestRepeating:
                     await task  # it was reached: the key is not the emulator's
                 assert not emulator.rings
 
+    async def test_what_is_said_of_the_last_try_is_not_coloured_by_the_one_before(self) -> None:
+        """A read lost its reply; the next try found nobody: that one was not sent."""
+
+        def planner(connection: int, request: int) -> Plan:
+            assert server._server is not None
+            server._server.close()  # nobody is reached any more
+            return Plan(reply=b"", then="close")
+
+        retry = RetrySettings(max_retries=1, first_wait_seconds=0.001)
+        async with RawServer(planner) as server, client_for(server.url, retry=retry) as client:
+            with pytest.raises(ConnectError):
+                await client.calls.get("CA1")
+
 
 class TestClosing:
     async def test_calls_in_flight_finish_within_the_grace_period(self) -> None:

@@ -12,6 +12,7 @@ import pytest
 from talkstack_async import CallRequest, CallResult, NotPlaced, Placed, Uncertain
 from talkstack_async.clock import ManualClock
 from talkstack_async.dispatch import CallDispatcher
+from talkstack_async.models import Call
 from talkstack_async.transport.outgoing import SentMark
 
 
@@ -61,6 +62,34 @@ async def test_a_bug_of_ours_is_an_outcome_that_tells_the_truth(after_sending: b
     async with CallDispatcher(calls) as dispatcher:
         outcomes = await dispatcher.dial_all(requests(3))
     assert {type(outcome) for outcome in outcomes} == {Uncertain if after_sending else NotPlaced}
+
+
+class Broken(Calls):
+    """Places calls well, and breaks before or after that."""
+
+    async def wait_until_final(self, call_id: str, *, project_id: str | None) -> Call:
+        raise ZeroDivisionError
+
+    def variable_check(self) -> Broken:
+        return self
+
+    async def check(self, call: CallRequest) -> None:
+        raise ZeroDivisionError
+
+
+async def test_a_bug_while_following_loses_no_row_that_was_placed() -> None:
+    async with CallDispatcher(Broken()) as dispatcher:
+        outcomes = await dispatcher.dial_all(requests(3), follow=True)
+        outcomes.append(await dispatcher.call(next(requests(1)), follow=True))
+    assert [type(outcome) for outcome in outcomes] == [Placed] * 4
+    assert dispatcher.progress.in_flight == 0
+
+
+async def test_a_bug_while_checking_loses_no_row_and_places_none() -> None:
+    async with CallDispatcher(Broken()) as dispatcher:
+        outcomes = await dispatcher.dial_all(requests(3), check_variables=True)
+    assert [type(outcome) for outcome in outcomes] == [NotPlaced] * 3
+    assert dispatcher.progress.in_flight == 0
 
 
 async def test_an_endless_source_can_be_stopped_and_is_closed() -> None:

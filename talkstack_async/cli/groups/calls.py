@@ -55,6 +55,7 @@ _ONE: Columns[Call] = {
 
 
 def _show(call: Call, *, screen: Screen) -> None:
+    # The default argument binds each name now; mypy does not infer lambdas that have one.
     data: Columns[Call] = {
         f"data {free_text(name)}": lambda call, name=name: free_text(call.data[name])  # type: ignore[misc]
         for name in call.data
