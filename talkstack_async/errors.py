@@ -20,7 +20,9 @@ from typing import Any
 __all__ = [
     "AuthenticationError",
     "BadRequestError",
+    "CampaignError",
     "ClientStateError",
+    "ClockJumpError",
     "ClosedError",
     "ConfigurationError",
     "ConflictError",
@@ -30,6 +32,13 @@ __all__ = [
     "DeadlineError",
     "InvalidNumberError",
     "InvalidRequestError",
+    "LedgerBusyError",
+    "LedgerCorruptError",
+    "LedgerError",
+    "LedgerFullError",
+    "LedgerInUseError",
+    "LedgerVersionError",
+    "MissingExtraError",
     "NotFoundError",
     "NotSentError",
     "NotStartedError",
@@ -39,6 +48,7 @@ __all__ = [
     "ReplyLostError",
     "ReplyTimeoutError",
     "ServerError",
+    "StaleClaimError",
     "StaleConnectionError",
     "StatusError",
     "StoppedError",
@@ -139,6 +149,10 @@ class TlsError(ConnectError):
 
 class StaleConnectionError(NotSentError):
     """The pooled connection was found closed just before the first byte was written."""
+
+
+class StaleClaimError(NotSentError):
+    """The claim was older than the fence at the moment of sending, so it was given up unsent."""
 
 
 class ReplyLostError(TalkstackError):
@@ -254,3 +268,39 @@ class ServerError(StatusError):
 
     For a call `uncertain` is true: it may have dialled before it failed.
     """
+
+
+class CampaignError(TalkstackError):
+    """A campaign cannot do what was asked of it: its name is taken, or it was canceled."""
+
+
+class ClockJumpError(CampaignError):
+    """The machine's clock jumped, so local hours cannot be trusted. Check it and run again."""
+
+
+class LedgerError(TalkstackError):
+    """The ledger cannot be read or written. Nothing leaves without it, and nothing is lost."""
+
+
+class LedgerInUseError(LedgerError):
+    """Another runner holds this ledger. Wait for it, or stop it."""
+
+
+class LedgerBusyError(LedgerError):
+    """Another program kept the ledger locked for the whole timeout. Close it and run again."""
+
+
+class LedgerFullError(LedgerError):
+    """The disk is full. Make room and run the same command again."""
+
+
+class LedgerCorruptError(LedgerError):
+    """The ledger is damaged, or is no ledger. Keep the file and restore a copy."""
+
+
+class LedgerVersionError(LedgerError):
+    """The ledger was written by another version of this package."""
+
+
+class MissingExtraError(TalkstackError, ImportError):
+    """Something optional is not installed; the message says what to install."""

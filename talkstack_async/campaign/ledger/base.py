@@ -1,0 +1,305 @@
+"""What every ledger can do, whatever database it lives in.
+
+A ledger keeps facts; `rules.py` decides. The hot operations are `claim`, `settle`,
+`take_stale` and `note_looks`; all else is asked now and then. Every method may raise
+`LedgerError`: busy, full, corrupt, or gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import attrs
+
+from ..records import (
+    Admit,
+    AttemptRecord,
+    CampaignRecord,
+    Claimed,
+    ContactRecord,
+    Decide,
+    EventRecord,
+    Finding,
+    NewContact,
+    OpenAttempt,
+    Settlement,
+    Story,
+    Suppression,
+    Verdict,
+)
+from ..settings import CampaignSettings
+from ..states import AttemptState, CampaignState, ContactState
+
+__all__ = ["CampaignFacts", "Counts", "Ledger"]
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """How a campaign stands, counted in one transaction.
+
+    Attributes:
+        contacts: By state.
+        attempts: By state.
+        dispositions: Of final attempts.
+        reasons: Of contacts that are not done well: excluded, in review, and ready but waiting.
+        waiting: Ready contacts that are not due yet.
+        next_due_at: When the first of those is due.
+        rings: Attempts that may have rung a phone.
+    """
+
+    contacts: Mapping[ContactState, int]
+    attempts: Mapping[AttemptState, int]
+    dispositions: Mapping[str, int]
+    reasons: Mapping[str, int]
+    waiting: int
+    next_due_at: datetime | None
+    rings: int
+
+
+@attrs.frozen(kw_only=True)
+class CampaignFacts:
+    """What a report is made of; aggregated in the database, small whatever the campaign's size.
+
+    Attributes:
+        per_minute: Attempts begun and how they ended: (minute, disposition or state, count).
+        tries: How many contacts had how many attempts.
+        by_hour: Dispositions by hour of the day, of the callee's first zone if known, else UTC.
+        look: Contacts in review with their last attempt, at most a thousand.
+        imports: What each reading of the list brought: (moment, file name, counts).
+    """
+
+    campaign: CampaignRecord
+    counts: Counts
+    per_minute: Sequence[tuple[datetime, str, int]]
+    tries: Mapping[int, int]
+    by_hour: Sequence[tuple[int, str, int]]
+    look: Sequence[tuple[ContactRecord, AttemptRecord | None]]
+    imports: Sequence[tuple[datetime, str, Mapping[str, int]]]
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class Ledger(Protocol):
+    """The durable record. Open it with `open_ledger(...)`, use it with `async with`."""
+
+    # --- Hot.
+
+    async def claim(
+        self,
+        campaign_id: int,
+        *,
+        worker: str,
+        limit: int,
+        now: datetime,
+        decide: Decide,
+        admit: Admit,
+    ) -> Claimed:
+        """Look at up to `limit` due contacts, decide on each, and take those to be called.
+
+        Everything happens in one transaction: the campaign is read and `admit` asked how many
+        may be taken (nothing is, unless it is running); each due contact is decided on; for
+        `CallNow` a dispatching attempt is written in this worker's name and the contact is
+        active; `Wait` sets when it is due again and why; `Stop` excludes it. What is taken is
+        on disk (T1) before this returns.
+        """
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        """Write what became of attempts (T2); each is a compare-and-set of its own.
+
+        Returns, for each, whether it changed anything. False means that the attempt is not this
+        worker's any more: stop, do not argue.
+        """
+        ...
+
+    async def take_stale(
+        self, campaign_id: int, *, worker: str, before: datetime, limit: int
+    ) -> Sequence[OpenAttempt]:
+        """Take over attempts that were sent before a moment and have no end.
+
+        Those are unknown, or dispatching (which become unknown). Whoever had them cannot settle
+        them any more.
+        """
+        ...
+
+    async def note_looks(self, attempt_ids: Sequence[int], *, worker: str, at: datetime) -> None:
+        """Note that the history was searched for attempts of this worker, and nothing found."""
+        ...
+
+    # --- Now and then, while a campaign runs.
+
+    async def recover(self, *, worker: str) -> int:
+        """Take every dispatching attempt as unknown; return how many.
+
+        Only for a ledger that this process holds alone: whoever wrote them is dead.
+        """
+        ...
+
+    async def followed(
+        self, campaign_id: int, *, worker: str, after_id: int, limit: int
+    ) -> Sequence[OpenAttempt]:
+        """Take over placed attempts of active contacts, in the order of their ids."""
+        ...
+
+    async def count_live(self, campaign_id: int) -> int:
+        """Count active contacts: calls being placed, unknown, or followed."""
+        ...
+
+    async def claimed_calls(self, call_ids: Sequence[str]) -> set[str]:
+        """Return which of these call ids belong to attempts of this ledger already."""
+        ...
+
+    async def receive(self, event: EventRecord) -> bool:
+        """Keep an event in the inbox; False if it was there before. `event_id` is ignored."""
+        ...
+
+    async def take_events(self, *, limit: int) -> Sequence[tuple[EventRecord, OpenAttempt | None]]:
+        """Return events that were not applied, with the placed attempt they are about.
+
+        None stands for a call id no attempt has (yet): the event may have beaten T2.
+        """
+        ...
+
+    async def apply_events(self, event_ids: Sequence[int], *, at: datetime) -> None:
+        """Note that events were acted on."""
+        ...
+
+    # --- Campaigns and lists.
+
+    async def create_campaign(
+        self, name: str, settings: CampaignSettings, *, now: datetime
+    ) -> CampaignRecord:
+        """Create a campaign in the state `importing`.
+
+        Raises:
+            CampaignError: There is one of that name.
+        """
+        ...
+
+    async def campaign(self, name: str) -> CampaignRecord | None:
+        """Return a campaign by its name."""
+        ...
+
+    async def campaigns(self) -> Sequence[CampaignRecord]:
+        """Return all campaigns, the newest first."""
+        ...
+
+    async def change_campaign(
+        self,
+        campaign_id: int,
+        *,
+        now: datetime,
+        state: CampaignState | None = None,
+        settings: CampaignSettings | None = None,
+        placeholders: Sequence[str] | None = None,
+    ) -> CampaignRecord:
+        """Change what is given; the change is audited. A running campaign notices it."""
+        ...
+
+    async def begin_import(self, campaign_id: int, *, source: str, now: datetime) -> int:
+        """Note that a list is being read; return the import's id."""
+        ...
+
+    async def add_contacts(
+        self, campaign_id: int, *, import_id: int, contacts: Sequence[NewContact], now: datetime
+    ) -> Sequence[tuple[Verdict, int | None]]:
+        """Add rows of a list; say of each what was done, and for a duplicate of which row.
+
+        A number is there once per campaign. One that came with an earlier import is unchanged,
+        unless it was never tried and its row says something else now: then it is updated (and
+        ready again, or excluded). One that came with this import is a duplicate.
+        """
+        ...
+
+    async def finish_import(
+        self,
+        import_id: int,
+        *,
+        counts: Mapping[str, int],
+        digest: str | None,
+        now: datetime,
+    ) -> None:
+        """Note that a list was read to its end, and let an importing campaign run."""
+        ...
+
+    async def exclude(
+        self, contact_ids: Sequence[int], *, reason: str, detail: Sequence[str], now: datetime
+    ) -> None:
+        """Exclude ready contacts, each with its own detail: after the agent was changed."""
+        ...
+
+    def ready_contacts(self, campaign_id: int) -> AsyncIterator[ContactRecord]:
+        """Go through the ready contacts; for checking them all once more."""
+        ...
+
+    # --- Suppression.
+
+    async def suppress(self, entries: Sequence[Suppression]) -> int:
+        """Put numbers on the suppression list; return how many are new."""
+        ...
+
+    async def unsuppress(self, numbers: Sequence[str], *, now: datetime) -> int:
+        """Take numbers off the suppression list; return how many were on it."""
+        ...
+
+    def suppressions(self) -> AsyncIterator[Suppression]:
+        """Go through the suppression list, in the order of the numbers."""
+        ...
+
+    # --- Reading. These run beside the writer and see what is committed.
+
+    async def counts(self, campaign_id: int, *, now: datetime) -> Counts:
+        """Count how a campaign stands."""
+        ...
+
+    async def facts(self, campaign_id: int, *, now: datetime) -> CampaignFacts:
+        """Gather what a report is made of."""
+        ...
+
+    async def story(self, number: str) -> Story:
+        """Gather everything known of a number, over all campaigns."""
+        ...
+
+    async def reviews(self, campaign_id: int) -> Sequence[tuple[ContactRecord, OpenAttempt]]:
+        """Return the contacts a person must decide on, with their last attempt."""
+        ...
+
+    def export(
+        self, campaign_id: int
+    ) -> AsyncIterator[tuple[ContactRecord, Sequence[AttemptRecord]]]:
+        """Go through all contacts in the order of their rows, with their attempts."""
+        ...
+
+    async def verify(self) -> Sequence[Finding]:
+        """Check the chain of the audit and the invariants of the ledger; empty if all is well."""
+        ...
+
+    async def newest(self) -> datetime | None:
+        """Return the latest moment anything was written at, None for an empty ledger."""
+        ...
+
+    async def head(self) -> tuple[int, str]:
+        """Return number and hash of the last audit entry: whoever keeps them can prove more."""
+        ...
+
+    # --- Life.
+
+    async def note(self, what: str, *, now: datetime, detail: Mapping[str, Any]) -> None:
+        """Write a line into the audit that concerns no single contact: a run began, ended."""
+        ...
+
+    async def aclose(self) -> None:
+        """Write what is waiting and close."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
