@@ -28,6 +28,14 @@ class Clock(Protocol):
         """Return seconds that never run backwards, from an arbitrary start."""
         ...
 
+    def since_boot(self) -> float:
+        """Return monotonic seconds that go on while the machine is asleep.
+
+        Where the system has no such clock this is `monotonic`; whoever must notice a sleep
+        compares `now` as well.
+        """
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait for a span of seconds; zero or less gives other tasks one turn."""
         ...
@@ -41,6 +49,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def since_boot(self) -> float:
+        return _since_boot()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
@@ -70,6 +81,9 @@ class ManualClock:
     def monotonic(self) -> float:
         return self._elapsed
 
+    def since_boot(self) -> float:
+        return self._elapsed
+
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await asyncio.sleep(0)
@@ -92,6 +106,11 @@ class ManualClock:
                 await _settle()
         self._elapsed = target
         await _settle()
+
+
+def _since_boot() -> float:
+    boot: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 async def _settle() -> None:

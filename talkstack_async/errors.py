@@ -57,6 +57,7 @@ __all__ = [
     "TlsError",
     "UnexpectedReplyError",
     "UnprocessableError",
+    "WebhookError",
     "WriteTimeoutError",
     "WrongEventLoopError",
 ]
@@ -300,6 +301,10 @@ class LedgerCorruptError(LedgerError):
 
 class LedgerVersionError(LedgerError):
     """The ledger was written by another version of this package."""
+
+
+class WebhookError(TalkstackError, ValueError):
+    """What came to the webhook address names no call, or cannot be read. Nothing was kept."""
 
 
 class MissingExtraError(TalkstackError, ImportError):

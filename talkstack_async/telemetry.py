@@ -21,6 +21,7 @@ from .errors import ConfigurationError
 from .phone import scrub_numbers
 
 __all__ = [
+    "AttemptChanged",
     "Event",
     "Observer",
     "OnReply",
@@ -77,7 +78,27 @@ class SlowedDown:
     wait_seconds: float
 
 
-Event: TypeAlias = RequestRepeated | RequestFinished | PoolWaited | SlowedDown
+@attrs.frozen(kw_only=True)
+class AttemptChanged:
+    """An attempt of a campaign came to a state, durably or about to be.
+
+    Attributes:
+        campaign: The campaign's name.
+        state: `placed`, `final`, `rejected`, `released`, `unknown` or `lost`.
+        disposition: How the call ended, if that is known.
+        reason: Why the contact goes on as it does, in a word.
+        elapsed_seconds: Since the claim.
+    """
+
+    campaign: str
+    attempt_id: int
+    state: str
+    disposition: str | None
+    reason: str
+    elapsed_seconds: float
+
+
+Event: TypeAlias = RequestRepeated | RequestFinished | PoolWaited | SlowedDown | AttemptChanged
 Observer: TypeAlias = Callable[[Event], None]
 
 

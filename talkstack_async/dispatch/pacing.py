@@ -69,6 +69,19 @@ class Pace:
         if self._gap:
             self._gap = self._gap * 0.9 if self._gap > _NO_GAP else 0.0
 
+    def turns_within(self, seconds: float, *, at_most: int) -> int:
+        """Say how many turns will come within a span, if nobody else takes them."""
+        wait = max(0.0, self._due_at() - self._clock.monotonic())
+        if wait > seconds:
+            return 0
+        if not self._interval:
+            return at_most
+        return min(at_most, 1 + int((seconds - wait) / self._interval))
+
+    def next_in(self) -> float:
+        """Return the seconds until the next turn."""
+        return max(0.0, self._due_at() - self._clock.monotonic())
+
     @property
     def _interval(self) -> float:
         wanted = 1.0 / self._calls_per_second if self._calls_per_second else 0.0

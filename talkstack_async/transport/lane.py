@@ -190,8 +190,8 @@ class WholeRequest(ClientRequest):
         if transport is None or transport.is_closing() or protocol.should_close:
             raise _stale(outgoing)
         data = lane.serialise(outgoing, self)
+        outgoing.mark.leave()
         lane.count(line)
-        outgoing.mark.sent = True
         transport.write(data)
         del data  # tools that show the variables of every frame would show the credential
         if transport.get_write_buffer_size():

@@ -22,6 +22,14 @@ class SentMark:
     def __init__(self) -> None:
         self.sent = False
 
+    def leave(self) -> None:
+        """Note that the first byte leaves now. The lane writes right after it, without an await.
+
+        A mark of another kind may raise here, and then nothing leaves: this is the last moment
+        at which a call can be stopped.
+        """
+        self.sent = True
+
 
 class Outgoing:
     """One request on its way out, with its mark."""

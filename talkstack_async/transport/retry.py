@@ -17,6 +17,7 @@ from ..errors import (
     NotSentError,
     ReplyLostError,
     ServerError,
+    StaleClaimError,
     StaleConnectionError,
     TalkstackError,
     ThrottledError,
@@ -36,8 +37,8 @@ def may_repeat(effect: Effect, failure: TalkstackError) -> bool:
     if failure.uncertain and effect is not Effect.READ:
         return False  # whatever else it may be
     match failure:
-        case TlsError():
-            return False  # a certificate does not get better by asking again
+        case TlsError() | StaleClaimError():
+            return False  # neither a certificate nor a claim gets better by waiting
         case NotSentError() | ThrottledError():
             return True
         case ReplyLostError() | ServerError():
