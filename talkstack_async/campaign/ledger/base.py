@@ -96,6 +96,7 @@ class Ledger(Protocol):
         now: datetime,
         decide: Decide,
         admit: Admit,
+        due_by: datetime | None = None,
     ) -> Claimed:
         """Look at up to `limit` due contacts, decide on each, and take those to be called.
 
@@ -103,7 +104,8 @@ class Ledger(Protocol):
         may be taken (nothing is, unless it is running); each due contact is decided on; for
         `CallNow` a dispatching attempt is written in this worker's name and the contact is
         active; `Wait` sets when it is due again and why; `Stop` excludes it. What is taken is
-        on disk (T1) before this returns.
+        on disk (T1) before this returns. Due is who is due by `now`, or by `due_by`, with which
+        a dry run looks ahead.
         """
         ...
 
@@ -229,6 +231,23 @@ class Ledger(Protocol):
         self, contact_ids: Sequence[int], *, reason: str, detail: Sequence[str], now: datetime
     ) -> None:
         """Exclude ready contacts, each with its own detail: after the agent was changed."""
+        ...
+
+    async def resolve(
+        self,
+        contact_ids: Sequence[int],
+        *,
+        state: ContactState,
+        reason: str,
+        detail: str,
+        next_at: datetime | None,
+        now: datetime,
+    ) -> int:
+        """Take contacts out of review as a person decided; return how many still were in it.
+
+        A contact that becomes ready keeps its count of attempts, but one more is allowed if
+        they are used up.
+        """
         ...
 
     def ready_contacts(self, campaign_id: int) -> AsyncIterator[ContactRecord]:

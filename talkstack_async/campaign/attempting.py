@@ -1,0 +1,179 @@
+"""One attempt: a claim is dialled, its end recorded, and its call followed.
+
+The order that keeps the law: the claim was committed before it came here (T1); it waits for its
+turn; the fence is looked at in the step in which the first byte leaves; what came of it is
+handed to the settler (T2) whatever happens, cancellation included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+
+from ..clock import Clock
+from ..dispatch.outcomes import NotPlaced, Placed, Uncertain, failed
+from ..dispatch.pacing import Pace
+from ..errors import (
+    ClientStateError,
+    DeadlineError,
+    NotFoundError,
+    StoppedError,
+    TalkstackError,
+    ThrottledError,
+)
+from ..models.calls import Call, CallRequest, CallResult
+from ..telemetry import logger
+from ..transport.outgoing import SentMark
+from .fence import FencedFlight, stale_claim
+from .records import Claim, OpenAttempt, Settlement
+from .settings import CampaignSettings
+from .settling import settle_end, settle_outcome, settle_unwatched
+
+__all__ = ["Attempting", "Calls", "Following", "unsent"]
+
+_HELD_BACK = 1.0  # seconds, where a refusal does not say how long
+
+
+class Calls(Protocol):
+    """What is needed of `client.calls`."""
+
+    async def place(
+        self, call: CallRequest, *, wait_out_refusals: bool, mark: SentMark
+    ) -> CallResult:
+        """Place one call."""
+        ...
+
+    async def wait_until_final(
+        self, call_id: str, *, project_id: str | None, deadline_seconds: float | None
+    ) -> Call:
+        """Follow a call to its end."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Following:
+    """A placed call that is to be followed: of this run, or left by an earlier one."""
+
+    attempt: Claim | OpenAttempt
+    call_id: str
+
+
+class Attempting:
+    """Carries out claims, one call at a time for each of its callers.
+
+    Args:
+        record: Told what became of an attempt.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        pace: Pace,
+        clock: Clock,
+        record: Callable[[Settlement], None],
+    ) -> None:
+        self._calls = calls
+        self._pace = pace
+        self._clock = clock
+        self._record = record
+
+    async def dial(
+        self,
+        claim: Claim,
+        flight: FencedFlight,
+        settings: CampaignSettings,
+        *,
+        left: Callable[[], None],
+    ) -> tuple[Placed | NotPlaced | Uncertain, Following | None]:
+        """Dial a claim once; return what came of it and, if it is to be followed, its call.
+
+        What came of it is recorded before this returns or raises. `left` is called when the
+        claim no longer waits for its turn.
+        """
+        request = CallRequest(
+            claim.phone,
+            agent_id=settings.agent_id,
+            project_id=settings.project_id,
+            dynamic_variables=claim.variables,
+            reference=claim.attempt_id,
+        )
+        try:
+            outcome = await self._dial(request, flight, left)
+        except BaseException:
+            stopped = flight.stopped(request)
+            if isinstance(stopped, NotPlaced | Uncertain):
+                self._record_outcome(claim, stopped, settings)
+            raise
+        self._record_outcome(claim, outcome, settings)
+        if isinstance(outcome, Placed) and settings.follow:
+            flight.placed = outcome
+            return outcome, Following(attempt=claim, call_id=outcome.result.call_id)
+        return outcome, None
+
+    async def follow(self, following: Following, settings: CampaignSettings) -> bool:
+        """Follow a placed call to its end and record that; say whether it is settled.
+
+        A call that cannot be read just now is not settled: it is taken up again later.
+        """
+        try:
+            call = await self._calls.wait_until_final(
+                following.call_id,
+                project_id=settings.project_id,
+                deadline_seconds=settings.follow_seconds,
+            )
+        except ClientStateError:
+            raise
+        except TalkstackError as error:
+            if not _is_hopeless(error):
+                logger.info("call %s cannot be followed just now: %s", following.call_id, error)
+                return False
+            now = self._clock.now()
+            self._record(settle_unwatched(following.attempt, error, settings=settings, now=now))
+            return True
+        now = self._clock.now()
+        self._record(settle_end(following.attempt, call, settings=settings, now=now))
+        return True
+
+    async def _dial(
+        self, request: CallRequest, flight: FencedFlight, left: Callable[[], None]
+    ) -> Placed | NotPlaced | Uncertain:
+        try:
+            await self._pace.turn()
+        finally:
+            left()
+        if flight.is_stale:
+            return NotPlaced(request=request, error=stale_claim())
+        try:
+            result = await self._calls.place(request, wait_out_refusals=False, mark=flight)
+        except ThrottledError as refusal:
+            self._pace.hold_back(refusal.retry_after or _HELD_BACK)
+            return failed(request, refusal)
+        except ClientStateError:
+            raise  # the client was closed: that concerns all calls
+        except TalkstackError as error:
+            return failed(request, error)
+        except Exception as bug:
+            # Ours to mend; but the campaign goes on, and what may have rung is not called unrung.
+            logger.exception("dialling attempt %s broke", request.reference)
+            text = f"{type(bug).__name__} while placing the call"
+            return failed(request, TalkstackError(text, uncertain=flight.sent))
+        self._pace.ease()
+        return Placed(request=request, result=result)
+
+    def _record_outcome(
+        self, claim: Claim, outcome: Placed | NotPlaced | Uncertain, settings: CampaignSettings
+    ) -> None:
+        self._record(settle_outcome(claim, outcome, settings=settings, now=self._clock.now()))
+
+
+def unsent(claim: Claim) -> NotPlaced:
+    """Return the outcome of a claim that was given back without being tried."""
+    text = "stopped before the request was sent; the phone did not ring"
+    return NotPlaced(request=CallRequest(claim.phone), error=StoppedError(text))
+
+
+def _is_hopeless(error: TalkstackError) -> bool:
+    return isinstance(error, DeadlineError | NotFoundError)

@@ -1,0 +1,191 @@
+"""The crew: as many workers as calls may go on at once, each with one call at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import attrs
+
+from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
+from .attempting import Attempting, Following, unsent
+from .fence import FencedFlight, Stamp
+from .records import Claim
+from .run_state import RunState
+from .settling import settle_outcome
+
+__all__ = ["Crew", "Job"]
+
+Outcome: TypeAlias = Placed | NotPlaced | Uncertain
+
+
+@attrs.frozen
+class Job:
+    """A claim, with the moment at which it was asked for."""
+
+    claim: Claim
+    stamp: Stamp
+
+
+class Crew:
+    """Dials claims and follows calls; a slot stands for a call until it is settled.
+
+    Args:
+        judge: Told of each outcome.
+
+    Attributes:
+        unsent: Claims that have not left yet.
+        finished: Jobs done so far.
+        dialling: Calls being placed.
+    """
+
+    def __init__(
+        self, run: RunState, attempting: Attempting, *, judge: Callable[[Outcome], None]
+    ) -> None:
+        self._run = run
+        self._attempting = attempting
+        self._judge = judge
+        self._jobs: deque[Job | Following] = deque()
+        self._job_news = asyncio.Event()
+        self._workers: dict[asyncio.Task[None], FencedFlight | None] = {}
+        self._idle = 0
+        self._followed: set[int] = set()
+        self.unsent = 0
+        self.finished = 0
+        self.dialling = 0
+
+    @property
+    def busy(self) -> int:
+        """Slots that are taken."""
+        return len(self._workers) - self._idle
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait for a slot."""
+        return len(self._jobs)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is going on."""
+        return bool(self._jobs or self.unsent or self.busy)
+
+    def dial(self, claim: Claim, stamp: Stamp) -> None:
+        """Have a claim dialled as soon as there is a slot and a turn."""
+        self.unsent += 1
+        self._jobs.append(Job(claim, stamp))
+
+    def follow(self, following: Following) -> None:
+        """Have a call followed, before anything new is dialled: its phone rings already."""
+        if following.attempt.attempt_id not in self._followed:
+            self._followed.add(following.attempt.attempt_id)
+            self._run.tally.followed += 1
+            self._jobs.appendleft(following)
+
+    def staff(self) -> None:
+        """Have a worker for each job, up to the limit."""
+        self._job_news.set()
+        limit = self._run.settings.max_concurrency
+        missing = min(limit - len(self._workers), len(self._jobs) - self._idle)
+        for _ in range(missing):
+            worker = asyncio.create_task(self._work())
+            self._workers[worker] = None
+            worker.add_done_callback(self._dismiss)
+
+    def stand_down(self) -> None:
+        """Give back what has not left, and let those finish whose call has."""
+        for job in self._jobs:
+            if isinstance(job, Job):
+                self._give_back(job.claim)
+        self._jobs.clear()
+        for worker, flight in tuple(self._workers.items()):
+            if flight is None or flight.ask_to_stop():
+                worker.cancel()
+
+    async def finish(self, *, grace_seconds: float, hurried: asyncio.Event) -> None:
+        """Wait for answers, then give up waiting; every attempt is recorded either way."""
+        hurrying = asyncio.create_task(hurried.wait())
+        try:
+            async with asyncio.timeout(grace_seconds):
+                while self._workers and not hurrying.done():
+                    await asyncio.wait(
+                        (*self._workers, hurrying), return_when=asyncio.FIRST_COMPLETED
+                    )
+        except TimeoutError:
+            pass
+        finally:
+            hurrying.cancel()
+            while self._workers:
+                for worker in self._workers:
+                    worker.cancel()
+                await asyncio.wait(tuple(self._workers))
+
+    async def _work(self) -> None:
+        me: Any = asyncio.current_task()
+        while len(self._workers) <= self._run.settings.max_concurrency:
+            job = await self._next_job()
+            try:
+                if isinstance(job, Following):
+                    await self._follow(job)
+                else:
+                    await self._dial(job, me)
+            finally:
+                self._workers[me] = None
+                self.finished += 1
+                self._run.news.set()
+
+    async def _next_job(self) -> Job | Following:
+        while not self._jobs:
+            self._idle += 1
+            self._job_news.clear()
+            try:
+                await self._job_news.wait()
+            finally:
+                self._idle -= 1
+        return self._jobs.popleft()
+
+    async def _dial(self, job: Job, me: asyncio.Task[None]) -> None:
+        settings = self._run.settings
+        flight = FencedFlight(
+            job.stamp, fence_seconds=settings.evidence.fence_seconds, clock=self._run.clock
+        )
+        self._workers[me] = flight
+        self.dialling += 1
+        self._run.tally.in_flight = self.dialling
+        try:
+            outcome, following = await self._attempting.dial(
+                job.claim, flight, settings, left=self._has_left
+            )
+        finally:
+            self.dialling -= 1
+            self._run.tally.in_flight = self.dialling
+        self._judge(outcome)
+        if following is not None:
+            self._followed.add(job.claim.attempt_id)
+            self._run.tally.followed += 1
+            await self._follow(following, may_follow=flight.may_follow)
+
+    async def _follow(self, following: Following, *, may_follow: bool = True) -> None:
+        try:
+            if may_follow:
+                await self._attempting.follow(following, self._run.settings)
+        finally:
+            self._run.tally.followed -= 1
+            self._followed.discard(following.attempt.attempt_id)
+
+    def _has_left(self) -> None:
+        self.unsent -= 1
+
+    def _give_back(self, claim: Claim) -> None:
+        self.unsent -= 1
+        now = self._run.clock.now()
+        self._run.record(
+            settle_outcome(claim, unsent(claim), settings=self._run.settings, now=now)
+        )
+
+    def _dismiss(self, worker: asyncio.Task[None]) -> None:
+        del self._workers[worker]
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            self._run.fail(error)
+        self._run.news.set()

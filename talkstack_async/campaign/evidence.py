@@ -1,0 +1,122 @@
+"""Looking for calls whose end nobody saw: the history can prove that a call happened.
+
+It cannot prove that one did not; so an attempt that was not found twice, at least the history's
+lag apart, is lost and not "not placed".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from ..clock import Clock
+from ..errors import LedgerError, TalkstackError
+from ..models.calls import Call
+from ..telemetry import logger
+from .ledger.base import Ledger
+from .records import CampaignRecord, OpenAttempt, Settlement
+from .settling import settle_found, settle_lost
+
+__all__ = ["Evidence", "History", "call_of"]
+
+# The service's clock and ours may differ, and its moments may be whole seconds.
+_CLOCKS_DIFFER = timedelta(seconds=10)
+_AT_ONCE = 5
+_TAKEN_AT_ONCE = 500
+
+
+class History(Protocol):
+    """What is needed of `client.calls`."""
+
+    def history(
+        self, *, project_id: str | None, to: str | None, started_after: date | None
+    ) -> AsyncIterator[Call]:
+        """Go through the calls of a project."""
+        ...
+
+
+def call_of(attempt: OpenAttempt, calls: Iterable[Call], *, taken: set[str]) -> Call | None:
+    """Return the call that an attempt made, None if there is none among these.
+
+    Of one number only one attempt is ever open, so a call to it since the attempt was sent that
+    belongs to no other attempt is this one. A call that does not say when it began counts, too:
+    to take it for ours rings nobody.
+    """
+    earliest = attempt.sent_at - _CLOCKS_DIFFER
+    own: list[tuple[datetime, Call]] = []
+    for call in calls:
+        if not call.call_id or call.call_id in taken:
+            continue
+        began_at = call.started_at or call.date or attempt.sent_at
+        if began_at >= earliest:
+            own.append((began_at, call))
+    return min(own, key=lambda found: found[0])[1] if own else None
+
+
+class Evidence:
+    """Takes up attempts whose end is not known, and looks for them."""
+
+    def __init__(
+        self, history: History, ledger: Ledger, *, worker: str, grace_seconds: float, clock: Clock
+    ) -> None:
+        self._history = history
+        self._ledger = ledger
+        self._worker = worker
+        self._grace = timedelta(seconds=grace_seconds)
+        self._clock = clock
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(self, campaign: CampaignRecord) -> Sequence[tuple[OpenAttempt, Settlement]]:
+        """Look once for every attempt whose turn it is; return what is known now.
+
+        The history is asked only after a grace in which the request must have been answered.
+
+        Raises:
+            LedgerError: The ledger cannot be read or written.
+        """
+        now = self._clock.now()
+        unknown = await self._ledger.take_stale(
+            campaign.campaign_id,
+            worker=self._worker,
+            before=now - self._grace,
+            limit=_TAKEN_AT_ONCE,
+        )
+        lag = timedelta(seconds=campaign.settings.evidence.history_lag_seconds)
+        due = [one for one in unknown if one.looked_at is None or now - one.looked_at >= lag]
+        found = await asyncio.gather(*(self._look_for(one, campaign) for one in due))
+        missed = [one.attempt_id for one, (looked, what) in zip(due, found, strict=True)
+                  if looked and what is None]  # fmt: skip
+        if missed:
+            await self._ledger.note_looks(missed, worker=self._worker, at=self._clock.now())
+        return [(one, what) for one, (_, what) in zip(due, found, strict=True) if what is not None]
+
+    async def _look_for(
+        self, attempt: OpenAttempt, campaign: CampaignRecord
+    ) -> tuple[bool, Settlement | None]:
+        """Return whether the history could be read, and what follows from it."""
+        settings = campaign.settings
+        async with self._places:
+            try:
+                calls = [
+                    call
+                    async for call in self._history.history(
+                        project_id=settings.project_id,
+                        to=attempt.phone,
+                        started_after=(attempt.sent_at - _CLOCKS_DIFFER).date(),
+                    )
+                ]
+                taken = await self._ledger.claimed_calls([one.call_id for one in calls])
+            except LedgerError:
+                raise
+            except TalkstackError as error:
+                logger.info("the history cannot tell of attempt %d: %s", attempt.attempt_id, error)
+                return False, None
+        call = call_of(attempt, calls, taken=taken)
+        now = self._clock.now()
+        if call is not None:
+            return True, settle_found(attempt, call, settings=settings, now=now)
+        if attempt.looks:  # this was the second look, and it came after the lag
+            return True, settle_lost(attempt, settings=settings, now=now)
+        return True, None

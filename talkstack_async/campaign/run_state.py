@@ -1,0 +1,112 @@
+"""What the parts of one run share: the campaign as it stands, and the wish to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Callable
+from os import getpid
+
+from ..clock import Clock
+from ..errors import TalkstackError
+from ..telemetry import AttemptChanged, Observer, logger, notify
+from .progress import Tally
+from .records import CampaignRecord, Settlement
+from .settings import CampaignSettings
+from .settler import Settler
+
+__all__ = ["RunState"]
+
+
+class RunState:
+    """One run of a campaign.
+
+    Attributes:
+        campaign: As the last claim found it.
+        worker: The name under which this run claims.
+        stopping: Nothing more is to be dialled.
+        failure: What ended the run, if something did.
+        recorded: How many settlements were recorded.
+        news: Set whenever something happened that may give the feeder work.
+    """
+
+    def __init__(
+        self,
+        campaign: CampaignRecord,
+        *,
+        settler: Callable[[Callable[[TalkstackError], None]], Settler],
+        clock: Clock,
+        observer: Observer | None,
+    ) -> None:
+        self.campaign = campaign
+        self.clock = clock
+        self.worker = f"{socket.gethostname()}:{getpid()}:{secrets.token_hex(4)}"
+        self.tally = Tally()
+        self.settler = settler(self.fail)
+        self.stopping = False
+        self.recorded = 0
+        self.failure: BaseException | None = None
+        self.news = asyncio.Event()
+        self._observer = observer
+        self._claimed_at: dict[int, float] = {}
+        self._when_stopping: list[Callable[[], None]] = []
+
+    @property
+    def settings(self) -> CampaignSettings:
+        return self.campaign.settings
+
+    def when_stopping(self, action: Callable[[], None]) -> None:
+        """Have something done in the step in which stopping is asked for."""
+        self._when_stopping.append(action)
+
+    def stop(self) -> None:
+        """Dial nothing more."""
+        if not self.stopping:
+            self.stopping = True
+            for action in self._when_stopping:
+                action()
+        self.news.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Stop because of something that concerns the whole campaign."""
+        if self.failure is None:
+            logger.warning("the campaign stops: %s", error)
+            self.failure = error
+        self.stop()
+
+    def claimed(self, attempt_id: int) -> None:
+        """Note the moment of a claim, for whoever watches."""
+        if self._observer is not None:
+            self._claimed_at[attempt_id] = self.clock.since_boot()
+
+    def record(self, settlement: Settlement) -> None:
+        """Have a settlement written, counted and told."""
+        self.recorded += 1
+        self.settler.add(settlement)
+        self.tally.settled(settlement)
+        if self._observer is not None:
+            self._tell(self._observer, settlement)
+
+    async def wait_for_news(self, seconds: float) -> None:
+        """Wait until something happens, or for a while."""
+        self.news.clear()
+        sleeping = asyncio.create_task(self.clock.sleep(seconds))
+        news = asyncio.create_task(self.news.wait())
+        try:
+            await asyncio.wait((sleeping, news), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            news.cancel()
+
+    def _tell(self, observer: Observer, settlement: Settlement) -> None:
+        now = self.clock.since_boot()
+        event = AttemptChanged(
+            campaign=self.campaign.name,
+            attempt_id=settlement.attempt_id,
+            state=settlement.after.name.lower(),
+            disposition=settlement.disposition and str(settlement.disposition),
+            reason=str(settlement.reason),
+            elapsed_seconds=now - self._claimed_at.pop(settlement.attempt_id, now),
+        )
+        notify(observer, event)
