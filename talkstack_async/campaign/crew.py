@@ -33,7 +33,7 @@ class Crew:
     """Dials claims and follows calls; a slot stands for a call until it is settled.
 
     Args:
-        judge: Told of each outcome.
+        judge: Told of each outcome, and when its claim was asked for.
 
     Attributes:
         unsent: Claims that have not left yet.
@@ -42,7 +42,7 @@ class Crew:
     """
 
     def __init__(
-        self, run: RunState, attempting: Attempting, *, judge: Callable[[Outcome], None]
+        self, run: RunState, attempting: Attempting, *, judge: Callable[[Outcome, Stamp], None]
     ) -> None:
         self._run = run
         self._attempting = attempting
@@ -123,7 +123,7 @@ class Crew:
 
     async def _work(self) -> None:
         me: Any = asyncio.current_task()
-        while len(self._workers) <= self._run.settings.max_concurrency:
+        while self._may_go_on():
             job = await self._next_job()
             try:
                 if isinstance(job, Following):
@@ -134,6 +134,9 @@ class Crew:
                 self._workers[me] = None
                 self.finished += 1
                 self._run.news.set()
+
+    def _may_go_on(self) -> bool:
+        return not self._run.stopping and len(self._workers) <= self._run.settings.max_concurrency
 
     async def _next_job(self) -> Job | Following:
         while not self._jobs:
@@ -160,7 +163,7 @@ class Crew:
         finally:
             self.dialling -= 1
             self._run.tally.in_flight = self.dialling
-        self._judge(outcome)
+        self._judge(outcome, job.stamp)
         if following is not None:
             self._followed.add(job.claim.attempt_id)
             self._run.tally.followed += 1

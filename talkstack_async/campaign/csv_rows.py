@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from ..errors import ContactListError
 from ..phone import scrub_numbers
 from .lines import Lines
-from .rows import NUMBER, VARIABLES, BadRow, Row, contact_of, parse_object
+from .rows import NUMBER, VARIABLES, BadRow, Numbers, Row, contact_of, parse_object
 
-__all__ = ["csv_rows"]
+__all__ = ["cells_of", "check_columns", "csv_rows", "delimiter_of", "row_of_cells"]
 
 _DELIMITERS = ",;\t"
 
 
-def csv_rows(lines: Lines) -> Iterator[Row]:
+def csv_rows(lines: Lines, numbers: Numbers) -> Iterator[Row]:
     """Read the header at once and the rows as they are asked for.
 
     Raises:
@@ -25,24 +25,36 @@ def csv_rows(lines: Lines) -> Iterator[Row]:
     """
     first = lines.next_text()
     records = csv.reader(
-        itertools.chain([first], lines), delimiter=_delimiter_of(first), strict=True
+        itertools.chain([first], lines), delimiter=delimiter_of(first), strict=True
     )
     try:
         columns = [name.strip() for name in next(records)]
     except csv.Error as error:
         raise ContactListError(f"the header line is not CSV ({error})") from error
-    _check(columns)
-    return _rows(records, lines=lines, columns=columns)
+    check_columns(columns)
+    return (
+        found
+        if isinstance(found, BadRow)
+        else row_of_cells(found[0], found[1], columns=columns, numbers=numbers)
+        for found in cells_of(records, lines=lines)
+    )
 
 
-def _delimiter_of(header: str) -> str:
+def delimiter_of(header: str) -> str:
+    """Return the mark that makes a column `number`, or else the most columns."""
+
     def names(delimiter: str) -> list[str]:
         return [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
 
     return max(_DELIMITERS, key=lambda mark: (NUMBER in names(mark), len(names(mark))))
 
 
-def _check(columns: Sequence[str]) -> None:
+def check_columns(columns: Sequence[str]) -> None:
+    """Refuse a header without a column `number`, or with a name that stands twice.
+
+    Raises:
+        ContactListError: It is such a header.
+    """
     if NUMBER not in columns:
         # It may be no header but the first person of a list without one.
         found = scrub_numbers(", ".join(columns[:20]))
@@ -57,7 +69,14 @@ def _check(columns: Sequence[str]) -> None:
             raise ContactListError(f"the column {name!r} stands twice in the header line")
 
 
-def _rows(records: Iterator[list[str]], *, lines: Lines, columns: Sequence[str]) -> Iterator[Row]:
+def cells_of(
+    records: Iterator[list[str]], *, lines: Lines
+) -> Iterator[tuple[int, list[str]] | BadRow]:
+    """Number the records that are not blank; `lines` is what they are read from.
+
+    Raises:
+        ContactListError: While iterating: a quotation mark swallows what follows.
+    """
     row = 1
     while True:
         lines.where, begun_at = f"row {row}", lines.count
@@ -75,11 +94,12 @@ def _rows(records: Iterator[list[str]], *, lines: Lines, columns: Sequence[str])
         else:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
                 continue
-            yield _row(row, cells, columns)
+            yield row, cells
         row += 1
 
 
-def _row(row: int, cells: list[str], columns: Sequence[str]) -> Row:
+def row_of_cells(row: int, cells: list[str], *, columns: Sequence[str], numbers: Numbers) -> Row:
+    """Make a row of the cells of a table, one for each column of its header."""
     # What is missing at the end of a row is empty, as in a spreadsheet.
     cells += [""] * (len(columns) - len(cells))
     values = dict(zip(columns, cells, strict=False))
@@ -92,7 +112,7 @@ def _row(row: int, cells: list[str], columns: Sequence[str]) -> Row:
         given = parse_object(variables) if variables.strip() else {}
     except ValueError as error:
         return BadRow(row=row, number=number, reason=f"{VARIABLES} {error}")
-    return contact_of(row, number, given=given, further=values)
+    return contact_of(row, number, given=given, further=values, numbers=numbers)
 
 
 def _misfit(cells: Sequence[str], columns: Sequence[str]) -> str | None:

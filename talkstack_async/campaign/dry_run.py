@@ -6,6 +6,7 @@ just as a run would decide, and sent away again.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -108,7 +109,8 @@ async def _decide_on_all(
             campaign_id,
             worker="dry-run",
             limit=_AT_ONCE,
-            now=later,
+            now=now,
+            due_by=later,
             decide=note,
             admit=lambda _: _AT_ONCE,
         )
@@ -142,7 +144,7 @@ def _pace(settings: CampaignSettings) -> Pace:
 async def _copy_of(ledger: Path, *, clock: Clock) -> AsyncIterator[Ledger]:
     with tempfile.TemporaryDirectory(prefix="talkstack-dry-run-") as directory:
         copy = Path(directory) / "ledger.db"
-        if ledger.exists():
+        if await asyncio.to_thread(ledger.exists):
             await copy_ledger(ledger, copy)
         async with open_ledger(copy, clock=clock) as opened:
             yield opened

@@ -73,7 +73,7 @@ class Feeder:
         self._jobs_per_second = 0.0
         self._quiet_since = -1
 
-    def judge(self, outcome: Outcome) -> None:
+    def judge(self, outcome: Outcome, stamp: Stamp) -> None:
         """Let the breaker learn from an outcome, and stop for what concerns every call."""
         match outcome:
             case NotPlaced(error=AuthenticationError() as error):
@@ -85,7 +85,7 @@ class Feeder:
                 return
             case _:
                 is_ok = isinstance(outcome, Placed)
-        self._breaker = self._breaker.after(is_ok, self._run.clock.monotonic())
+        self._breaker = self._breaker.after(is_ok, self._run.clock.since_boot(), begun=stamp.boot)
 
     async def feed(self, crew: Crew, *, wait: bool) -> tuple[Ending, datetime | None]:
         """Claim for a crew until the campaign is over; say why, and when to go on."""
@@ -111,7 +111,7 @@ class Feeder:
 
     def _room(self, crew: Crew) -> int:
         settings = self._run.settings
-        now = self._run.clock.monotonic()
+        now = self._run.clock.since_boot()
         admitted = self._breaker.admits(now)
         if admitted == 0:
             opens_at = self._breaker.opens_at(now) or now
@@ -158,7 +158,7 @@ class Feeder:
         if self._run.stopping:
             crew.stand_down()
         elif claims:
-            self._breaker = self._breaker.tried(self._run.clock.monotonic())
+            self._breaker = self._breaker.tried(self._run.clock.since_boot())
             self._run.tally.turn_to(Phase.DIALLING)
             crew.staff()
 

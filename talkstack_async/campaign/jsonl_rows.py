@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from .lines import Lines
-from .rows import NUMBER, VARIABLES, BadRow, Row, contact_of, parse_object
+from .rows import NUMBER, VARIABLES, BadRow, Numbers, Row, contact_of, parse_object
 
 __all__ = ["jsonl_rows"]
 
 
-def jsonl_rows(lines: Lines) -> Iterator[Row]:
+def jsonl_rows(lines: Lines, numbers: Numbers) -> Iterator[Row]:
     """Read the rows as they are asked for.
 
     Raises:
@@ -21,12 +21,12 @@ def jsonl_rows(lines: Lines) -> Iterator[Row]:
     lines.where = "row 1"
     for line in lines:
         if line.strip():
-            yield _row(row, line)
+            yield _row(row, line, numbers)
             row += 1
             lines.where = f"row {row}"
 
 
-def _row(row: int, line: str) -> Row:
+def _row(row: int, line: str, numbers: Numbers) -> Row:
     try:
         values = parse_object(line)
     except ValueError as error:
@@ -38,7 +38,7 @@ def _row(row: int, line: str) -> Row:
         return BadRow(row=row, number=shown, reason=_no_number(number))
     if not isinstance(given, dict | None):
         return BadRow(row=row, number=number, reason=f"{VARIABLES} is not a JSON object")
-    return contact_of(row, number, given=given or {}, further=values)
+    return contact_of(row, number, given=given or {}, further=values, numbers=numbers)
 
 
 def _no_number(value: Any) -> str:

@@ -7,12 +7,14 @@ front of it were handed out; so lines are decoded here, each when its turn comes
 from __future__ import annotations
 
 import io
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO, Self
 
 from ..errors import ContactListError
 
-__all__ = ["Lines"]
+__all__ = ["Lines", "open_list"]
 
 # A longer line is no list: a wrong file, or a quotation mark that swallows the rest.
 _LONGEST = 1024 * 1024
@@ -90,9 +92,29 @@ class Lines(Iterator[str]):
         return text.removeprefix(_BOM) if is_first else text
 
 
+def open_list(path: Path) -> BinaryIO:
+    """Open a regular file.
+
+    Raises:
+        ContactListError: It is none, or cannot be opened.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return path.open("rb")
+    except OSError as error:
+        raise ContactListError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ContactListError(f"{str(path)!r} is not a file name") from error
+    kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+    raise ContactListError(f"{path}: is {kind}")
+
+
 def _refuse_other_formats(start: bytes) -> None:
     if start.startswith(b"PK\x03\x04"):
-        raise ContactListError("this is an Excel workbook: save it as 'CSV UTF-8' first")
+        raise ContactListError(
+            "this is an Excel workbook: name it *.xlsx, or save it as 'CSV UTF-8'"
+        )
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ContactListError("the file is UTF-16: save it as 'CSV UTF-8' first")
     if start.startswith(b"\x1f\x8b"):

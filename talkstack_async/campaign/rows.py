@@ -14,11 +14,14 @@ import attrs
 
 from ..errors import InvalidNumberError
 from ..phone import PhoneNumber, mask_number
+from .places import Places, is_region, is_zone
 
-__all__ = ["BadRow", "Contact", "Row", "contact_of", "parse_object"]
+__all__ = ["BadRow", "Contact", "Numbers", "Row", "contact_of", "parse_object"]
 
 NUMBER = "number"
 VARIABLES = "dynamicVariables"
+TIMEZONE = "timezone"
+REGION = "region"
 
 
 def _names(variables: Mapping[str, Any]) -> str:
@@ -27,11 +30,18 @@ def _names(variables: Mapping[str, Any]) -> str:
 
 @attrs.frozen(kw_only=True)
 class Contact:
-    """Somebody to be called, and what the agent should know about them."""
+    """Somebody to be called, and what the agent should know about them.
+
+    Attributes:
+        timezone: Where the person is, an IANA name: better than what the number tells.
+        region: Whose calling rules hold, like `US-FL`, instead of the area code's.
+    """
 
     row: int
     number: PhoneNumber
     variables: Mapping[str, Any] = attrs.field(factory=dict, repr=_names)
+    timezone: str | None = None
+    region: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -51,8 +61,52 @@ class BadRow:
 Row: TypeAlias = Contact | BadRow
 
 
+@attrs.frozen(kw_only=True)
+class Numbers:
+    """How the numbers of a list are read.
+
+    Without `places` a number must be in E.164 form and whether it exists is not asked;
+    `timezone` and `region` are variables like any others.
+
+    Attributes:
+        region: The country national formats are of, like `US` or `DE`.
+    """
+
+    places: Places | None = None
+    region: str | None = None
+
+    @classmethod
+    def of(cls, *, region: str | None, places: Places | None) -> Numbers:
+        """Say how numbers are read; a region brings a `Places` of its own if there is none.
+
+        Raises:
+            ConfigurationError: There is no such region.
+            MissingExtraError: A region needs the extra `campaign`.
+        """
+        if region is not None:
+            places = places or Places()
+            places.check_region(region)
+        return cls(places=places, region=region)
+
+    def read(self, text: str) -> PhoneNumber:
+        """Read a number.
+
+        Raises:
+            InvalidNumberError: It is none; the message ends with the masked number, or does
+                not hold it.
+        """
+        if self.places is None:
+            return PhoneNumber.parse(text)
+        return self.places.read(text, region=self.region)
+
+
 def contact_of(
-    row: int, number: str, *, given: Mapping[str, Any], further: Mapping[str, Any]
+    row: int,
+    number: str,
+    *,
+    given: Mapping[str, Any],
+    further: Mapping[str, Any],
+    numbers: Numbers,
 ) -> Row:
     """Make a contact of a number and its variables, or say why that is impossible.
 
@@ -61,9 +115,10 @@ def contact_of(
         number: The number as it stands in the row.
         given: The variables of `dynamicVariables`.
         further: The variables that have a place of their own.
+        numbers: How the number is read.
     """
     try:
-        parsed = PhoneNumber.parse(number)
+        parsed = numbers.read(number)
     except InvalidNumberError as error:
         # The rest of the message quotes the number, which stands beside the reason anyway.
         return BadRow(row=row, number=number, reason=error.message.partition(" (got ")[0])
@@ -71,7 +126,33 @@ def contact_of(
         if given[name] != further[name]:
             reason = f"{VARIABLES} and the column {name!r} give different values"
             return BadRow(row=row, number=number, reason=reason)
-    return Contact(row=row, number=parsed, variables={**further, **given})
+    variables = {**further, **given} if given else further
+    if numbers.places is None:
+        return Contact(row=row, number=parsed, variables=variables)
+    try:
+        zone, region = _zone_of(variables), _region_of(variables)
+    except ValueError as error:
+        return BadRow(row=row, number=number, reason=str(error))
+    return Contact(row=row, number=parsed, variables=variables, timezone=zone, region=region)
+
+
+def _zone_of(variables: Mapping[str, Any]) -> str | None:
+    text = _text(variables.get(TIMEZONE))
+    if text and not is_zone(text):
+        raise ValueError("unknown time zone: a name like America/New_York is needed")
+    return text or None
+
+
+def _region_of(variables: Mapping[str, Any]) -> str | None:
+    text = _text(variables.get(REGION)).upper()
+    # Not passed over: a list that says "Florida" would be dialled by the rules of New York.
+    if text and not is_region(text):
+        raise ValueError(f"the column {REGION!r} must hold a rule region like US-FL")
+    return text or None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
 
 
 def parse_object(text: str) -> dict[str, Any]:

@@ -80,11 +80,8 @@ class CallingWindow:
             ConfigurationError: It is something else.
         """
         begin, dash, finish = text.strip().partition("-")
-        try:
-            start, end = _hour(begin), _hour(finish)
-        except ValueError:
-            dash = ""
-        if not dash or (start == end and start != time(0)):
+        start, end = _hour(begin), _hour(finish)
+        if not dash or start is None or end is None or (start == end and start != time(0)):
             raise ConfigurationError(
                 "a calling window looks like 08:00-21:00, or 00:00-24:00 for any hour, "
                 f"not {text!r}"
@@ -96,9 +93,12 @@ class CallingWindow:
         return f"{self.start:%H:%M}-{end}"
 
 
-def _hour(text: str) -> time:
+def _hour(text: str) -> time | None:
     text = text.strip()
-    return time(0) if text == "24:00" else time.fromisoformat(text)
+    try:
+        return time(0) if text == "24:00" else time.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 _GAPS: Mapping[Disposition, float] = MappingProxyType(
@@ -112,6 +112,10 @@ _GAPS: Mapping[Disposition, float] = MappingProxyType(
 )
 
 
+def _kept(gaps: Mapping[Disposition, float]) -> dict[Disposition, float]:
+    return dict(gaps)
+
+
 @attrs.frozen(kw_only=True)
 class RedialPolicy:
     """How often a contact is tried, and how long after which end.
@@ -123,7 +127,7 @@ class RedialPolicy:
     """
 
     max_attempts: int = attrs.field(default=3, validator=_count)
-    gaps: Mapping[Disposition, float] = attrs.field(default=_GAPS, converter=dict, hash=False)
+    gaps: Mapping[Disposition, float] = attrs.field(default=_GAPS, converter=_kept, hash=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -82,13 +82,12 @@ def settle_outcome(
 
 def _not_placed(claim: Claim, error: TalkstackError, *, now: datetime) -> Settlement:
     match error:
-        case StaleClaimError():
+        case StaleClaimError() | StoppedError():
             return _released(claim, error, now=now, wait_seconds=0.0)
         case ThrottledError():
             return _released(claim, error, now=now, wait_seconds=error.retry_after or 1.0)
         case (
             NotSentError()
-            | StoppedError()
             | DeadlineError()
             # What concerns every call is no reason to give this contact up.
             | AuthenticationError()

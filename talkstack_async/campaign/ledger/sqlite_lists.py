@@ -1,0 +1,294 @@
+"""Lists of contacts, and the suppression list, on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+
+from ...errors import CampaignError
+from ..records import NewContact, Reason, Suppression, Verdict
+from ..states import CampaignState, ContactState
+from .moments import to_ms
+from .sqlite_campaigns import campaign_by_id, change_campaign
+from .writer import Transaction, to_json
+
+__all__ = [
+    "add_contacts",
+    "begin_import",
+    "exclude",
+    "finish_import",
+    "suppress",
+    "unsuppress",
+]
+
+_BEGIN = "INSERT INTO import (campaign_id, source, begun_at) VALUES (?, ?, ?)"
+_FINISH = "UPDATE import SET finished_at = ?, counts = ?, digest = ? WHERE import_id = ?"
+_CAMPAIGN_OF = "SELECT campaign_id, source FROM import WHERE import_id = ?"
+_DIGEST = "UPDATE campaign SET list_digest = ? WHERE campaign_id = ?"
+
+_KNOWN = (
+    "SELECT number, contact_id, row, import_id, tries, state, variables, zones, regions, "
+    "reason, detail "
+    "FROM contact WHERE campaign_id = ? AND number IN (SELECT value FROM json_each(?))"
+)
+_ADD = (
+    "INSERT INTO contact (contact_id, campaign_id, row, number, variables, zones, regions, state, "
+    "reason, detail, import_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_LAST_CONTACT = "SELECT max(contact_id) FROM contact"
+_SEEN = "UPDATE contact SET row = ?, import_id = ? WHERE contact_id = ?"
+_UPDATE = (
+    "UPDATE contact SET row = ?, import_id = ?, variables = ?, zones = ?, regions = ?, "
+    "state = ?, next_at = 0, reason = ?, detail = ? WHERE contact_id = ?"
+)
+_READY = "SELECT campaign_id FROM contact WHERE contact_id = ? AND state = 0"
+_EXCLUDE = "UPDATE contact SET state = 4, reason = ?, detail = ? WHERE contact_id = ?"
+_SUPPRESS = (
+    "INSERT OR IGNORE INTO suppression (number, reason, source, added_at) VALUES (?, ?, ?, ?)"
+)
+_UNSUPPRESS = "DELETE FROM suppression WHERE number = ?"
+
+# What a list, or a check of the list, excluded may come back with another list.
+_MAY_RETURN = (Reason.INVALID_NUMBER, Reason.PLACEHOLDER, Reason.UNKNOWN_ZONE)
+
+_Answer: TypeAlias = tuple[Verdict, int | None]
+
+
+class _Known(NamedTuple):
+    number: str
+    contact_id: int
+    row: int
+    import_id: int
+    tries: int
+    state: int
+    variables: str
+    zones: str
+    regions: str
+    reason: str | None
+    detail: str | None
+
+
+# --- Lists.
+
+
+def begin_import(transaction: Transaction, campaign_id: int, *, source: str, now: datetime) -> int:
+    """See `Ledger.begin_import`."""
+    campaign_by_id(transaction, campaign_id)
+    row = (campaign_id, source, to_ms(now))
+    import_id = transaction.connection.execute(_BEGIN, row).lastrowid or 0
+    detail = {"import": import_id, "source": source}
+    transaction.audit(to_ms(now), "import_begun", detail, campaign_id=campaign_id)
+    return import_id
+
+
+def finish_import(
+    transaction: Transaction,
+    import_id: int,
+    *,
+    counts: Mapping[str, int],
+    digest: str | None,
+    now: datetime,
+) -> None:
+    """See `Ledger.finish_import`."""
+    connection, at = transaction.connection, to_ms(now)
+    found = connection.execute(_CAMPAIGN_OF, (import_id,)).fetchone()
+    if found is None:
+        raise CampaignError(f"the ledger holds no import of id {import_id}")
+    campaign_id, source = found
+    connection.execute(_FINISH, (at, to_json(dict(counts)), digest, import_id))
+    connection.execute(_DIGEST, (digest, campaign_id))
+    detail = {"import": import_id, "source": source, "counts": dict(counts), "digest": digest}
+    transaction.audit(at, "import_finished", detail, campaign_id=campaign_id)
+    if campaign_by_id(transaction, campaign_id).state is CampaignState.IMPORTING:
+        change_campaign(
+            transaction,
+            campaign_id,
+            now=now,
+            state=CampaignState.RUNNING,
+            settings=None,
+            placeholders=None,
+        )
+
+
+def add_contacts(
+    transaction: Transaction,
+    campaign_id: int,
+    *,
+    import_id: int,
+    contacts: Sequence[NewContact],
+    now: datetime,
+) -> Sequence[_Answer]:
+    """See `Ledger.add_contacts`."""
+    adding = _Adding(transaction, campaign_id, import_id=import_id, at=to_ms(now))
+    adding.look_up(contacts)
+    answers = [adding.add(contact) for contact in contacts]
+    adding.write()
+    return answers
+
+
+class _Adding:
+    """The rows of one batch, gathered first and written with one statement per kind."""
+
+    def __init__(
+        self, transaction: Transaction, campaign_id: int, *, import_id: int, at: int
+    ) -> None:
+        self._transaction = transaction
+        self._campaign_id = campaign_id
+        self._import_id = import_id
+        self._at = at
+        self._known: dict[str, _Known] = {}
+        # Where a number of this import stands in its list.
+        self._rows: dict[str, int] = {}
+        self._added: list[tuple[Any, ...]] = []
+        self._updated: list[tuple[Any, ...]] = []
+        self._seen: list[tuple[Any, ...]] = []
+        (last,) = transaction.connection.execute(_LAST_CONTACT).fetchone()
+        self._last_contact = last or 0
+
+    def look_up(self, contacts: Sequence[NewContact]) -> None:
+        """Read what is known of these numbers already."""
+        numbers = to_json([contact.number for contact in contacts])
+        for row in self._transaction.connection.execute(_KNOWN, (self._campaign_id, numbers)):
+            known = _Known(*row)
+            self._known[known.number] = known
+            if known.import_id == self._import_id:
+                self._rows[known.number] = known.row
+
+    def add(self, contact: NewContact) -> _Answer:
+        """Say what is to be done with a row, and note it."""
+        first = self._rows.setdefault(contact.number, contact.row)
+        known = self._known.get(contact.number)
+        if first != contact.row:
+            return Verdict.DUPLICATE, first
+        if known is None:
+            return self._insert(contact)
+        if known.import_id == self._import_id:
+            return Verdict.UNCHANGED, None  # the very same row, handed over a second time
+        if _says_something_else(contact, known):
+            return self._update(contact, known)
+        # Marked as seen in this import, or a second row of its number would look like a change.
+        self._seen.append((contact.row, self._import_id, known.contact_id))
+        return Verdict.UNCHANGED, None
+
+    def write(self) -> None:
+        """Write everything that was noted."""
+        connection = self._transaction.connection
+        connection.executemany(_ADD, self._added)
+        connection.executemany(_UPDATE, self._updated)
+        connection.executemany(_SEEN, self._seen)
+
+    def _insert(self, contact: NewContact) -> _Answer:
+        self._last_contact += 1
+        contact_id = self._last_contact
+        state, reason, detail = _standing(contact)
+        self._added.append(
+            (
+                contact_id,
+                self._campaign_id,
+                contact.row,
+                contact.number,
+                contact.variables,
+                ",".join(contact.zones),
+                ",".join(contact.regions),
+                state,
+                reason,
+                detail,
+                self._import_id,
+            )
+        )
+        if reason is not None:
+            self._audit("excluded", contact_id, {"reason": reason, "detail": detail})
+        return Verdict.ADDED, None
+
+    def _update(self, contact: NewContact, known: _Known) -> _Answer:
+        state, reason, detail = _standing(contact)
+        self._updated.append(
+            (
+                contact.row,
+                self._import_id,
+                contact.variables,
+                ",".join(contact.zones),
+                ",".join(contact.regions),
+                state,
+                reason,
+                detail,
+                known.contact_id,
+            )
+        )
+        what = "updated" if reason is None else "excluded"
+        said = {"row": contact.row, "reason": reason, "detail": detail}
+        self._audit(what, known.contact_id, said)
+        return Verdict.UPDATED, None
+
+    def _audit(self, what: str, contact_id: int, detail: Mapping[str, Any]) -> None:
+        self._transaction.audit(
+            self._at, what, detail, campaign_id=self._campaign_id, contact_id=contact_id
+        )
+
+
+def _standing(contact: NewContact) -> tuple[int, str | None, str | None]:
+    if contact.excluded is None:
+        return int(ContactState.READY), None, None
+    reason, detail = contact.excluded
+    return int(ContactState.EXCLUDED), reason.value, detail
+
+
+def _says_something_else(contact: NewContact, known: _Known) -> bool:
+    """Whether a row differs from what is known of a contact that was never tried."""
+    if known.tries or known.state not in (ContactState.READY, ContactState.EXCLUDED):
+        return False
+    given = (contact.variables, ",".join(contact.zones), ",".join(contact.regions))
+    if given != (known.variables, known.zones, known.regions):
+        return True
+    is_out = known.state == ContactState.EXCLUDED
+    if contact.excluded is None:
+        return is_out and known.reason in _MAY_RETURN
+    return not is_out or contact.excluded != (known.reason, known.detail)
+
+
+def exclude(
+    transaction: Transaction,
+    contact_ids: Sequence[int],
+    *,
+    reason: str,
+    detail: Sequence[str],
+    now: datetime,
+) -> None:
+    """See `Ledger.exclude`."""
+    connection = transaction.connection
+    for contact_id, text in zip(contact_ids, detail, strict=True):
+        ready = connection.execute(_READY, (contact_id,)).fetchone()
+        if ready is None:
+            continue
+        connection.execute(_EXCLUDE, (reason, text, contact_id))
+        transaction.audit(
+            to_ms(now),
+            "excluded",
+            {"reason": reason, "detail": text},
+            campaign_id=ready[0],
+            contact_id=contact_id,
+        )
+
+
+# --- Suppression.
+
+
+def suppress(transaction: Transaction, entries: Sequence[Suppression]) -> int:
+    """See `Ledger.suppress`."""
+    if not entries:
+        return 0
+    rows = [(entry.number, entry.reason, entry.source, to_ms(entry.added_at)) for entry in entries]
+    new = transaction.connection.executemany(_SUPPRESS, rows).rowcount
+    sources = sorted({entry.source for entry in entries})
+    at = max(row[3] for row in rows)
+    transaction.audit(at, "suppressed", {"new": new, "given": len(rows), "sources": sources})
+    return new
+
+
+def unsuppress(transaction: Transaction, numbers: Sequence[str], *, now: datetime) -> int:
+    """See `Ledger.unsuppress`."""
+    rows = [(number,) for number in numbers]
+    removed = transaction.connection.executemany(_UNSUPPRESS, rows).rowcount
+    transaction.audit(to_ms(now), "unsuppressed", {"removed": removed, "given": len(rows)})
+    return removed

@@ -1,0 +1,60 @@
+"""Contacts that lack a value the agent's instruction asks for.
+
+An agent that says "Hello, open curly bracket" to a person is worse than no call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from .ledger.base import Ledger
+from .records import CampaignRecord, Reason
+
+__all__ = ["missing", "recheck", "told"]
+
+_BATCH = 1000
+
+
+def missing(variables: Mapping[str, Any], placeholders: Sequence[str]) -> tuple[str, ...]:
+    """Return the placeholders that have no value: none at all, null, or only blanks."""
+    return tuple(name for name in placeholders if _is_blank(variables.get(name)))
+
+
+def told(names: Sequence[str]) -> str:
+    """Say which values are missing, for people."""
+    return f"no value for {', '.join(names)}"
+
+
+async def recheck(
+    ledger: Ledger, campaign: CampaignRecord, placeholders: Sequence[str], *, now: datetime
+) -> int:
+    """Exclude the ready contacts that lack a value; return how many those were.
+
+    For an agent whose instruction was changed after the list was read. A contact that is
+    excluded comes back when the list is read again with the value in its row.
+    """
+    excluded = 0
+    ids: list[int] = []
+    details: list[str] = []
+
+    async def write() -> None:
+        await ledger.exclude(ids, reason=Reason.PLACEHOLDER, detail=details, now=now)
+        ids.clear()
+        details.clear()
+
+    async for contact in ledger.ready_contacts(campaign.campaign_id):
+        if names := missing(contact.variables, placeholders):
+            excluded += 1
+            ids.append(contact.contact_id)
+            details.append(told(names))
+        if len(ids) >= _BATCH:
+            await write()
+    if ids:
+        await write()
+    return excluded
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
