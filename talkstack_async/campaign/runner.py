@@ -173,7 +173,8 @@ class CampaignRunner:
         self._run.stop()
         self._run.tally.turn_to(Phase.STOPPING)
         await self._crew.finish(grace_seconds=self._grace_seconds, hurried=self._hurried)
-        if await self._run.settler.flush(within_seconds=_LAST_WRITES_SECONDS):
+        last_writes = min(_LAST_WRITES_SECONDS, self._grace_seconds)
+        if await self._run.settler.flush(within_seconds=last_writes):
             detail = {"worker": self._run.worker}
             await self._ledger.note("run ended", now=self._run.clock.now(), detail=detail)
         elif self._run.failure is None:

@@ -12,7 +12,18 @@ import attrs
 
 from ..words import call_words
 
-__all__ = ["ORDER", "Box", "Chart", "Column", "Part", "Tick", "chart_of", "parts_of", "tone_of"]
+__all__ = [
+    "ORDER",
+    "Box",
+    "Chart",
+    "Column",
+    "Part",
+    "Tick",
+    "chart_of",
+    "parts_of",
+    "percent",
+    "tone_of",
+]
 
 # From the bottom of a column upwards: the best end first.
 ORDER = (
@@ -107,6 +118,16 @@ class Chart:
 def tone_of(word: str) -> str:
     """Return the colour an end has throughout the page."""
     return _TONES.get(word, "grey")
+
+
+def percent(part: int, whole: int) -> str:
+    """Say a share; what is not quite all, or not quite nothing, does not look like it."""
+    share = 100 * part / whole if whole else 0.0
+    if 0 < share < 1:
+        return "under 1 %"
+    if 99 < share < 100:
+        return "over 99 %"
+    return f"{share:.0f} %"
 
 
 def parts_of(counts: Mapping[str, int]) -> tuple[Part, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import attrs
 
@@ -15,15 +15,12 @@ from ..records import AttemptRecord, CampaignRecord, ContactRecord, Reason
 from ..standing import money
 from ..states import AttemptState, ContactState
 from ..words import attempt_word, call_words, campaign_words, reason_words
-from .charts import Chart, Part, chart_of, parts_of
+from .charts import Chart, Part, chart_of, parts_of, percent
+from .hours import best_hour, calls_by_hour, calls_per_step
 
 __all__ = ["Cost", "Figures", "Headline", "Import", "Look", "figures_of"]
 
-_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7 * 1440, 14 * 1440)
-_MOST_COLUMNS = 240
 _MOST_TRIES = 8
-# An hour with fewer calls than this is luck, not a pattern.
-_ENOUGH_CALLS = 20
 # Over, and not the way it was hoped for.
 _IN_VAIN = (Reason.ATTEMPTS_USED, Reason.NO_REDIAL, Reason.REFUSED)
 
@@ -104,12 +101,11 @@ def figures_of(
     """Work out everything that stands in a report."""
     counts, campaign = facts.counts, facts.campaign
     calls = _calls(counts)
-    step, columns = _per_step(facts)
-    has_begun = facts.first_at is not None and facts.last_at is not None
+    step, columns = calls_per_step(facts)
     return Figures(
         name=campaign.name,
         state=campaign_words(campaign.state),
-        period=(facts.first_at, facts.last_at) if has_begun else None,  # type: ignore[arg-type]
+        period=_period(facts),
         now=now,
         headlines=_headlines(campaign, counts),
         contacts=_contacts(counts),
@@ -118,8 +114,8 @@ def figures_of(
         timeline=chart_of(columns),
         step=step,
         tries=_tries(facts.tries),
-        hours=_hours(facts.by_hour),
-        best_hour=_best_hour(facts.by_hour),
+        hours=calls_by_hour(facts.by_hour),
+        best_hour=best_hour(facts.by_hour),
         reasons=_reasons(counts.reasons),
         cost=_cost(campaign, calls.get(Disposition.ANSWERED, 0)),
         look=tuple(_look(*each, show_numbers=show_numbers) for each in facts.look),
@@ -131,6 +127,12 @@ def figures_of(
         head=head,
         masked=not show_numbers,
     )
+
+
+def _period(facts: CampaignFacts) -> tuple[datetime, datetime] | None:
+    if facts.first_at is None or facts.last_at is None:
+        return None
+    return facts.first_at, facts.last_at
 
 
 def _calls(counts: Counts) -> dict[str, int]:
@@ -156,13 +158,13 @@ def _headlines(campaign: CampaignRecord, counts: Counts) -> tuple[Headline, ...]
         Headline(
             value=f"{contacts:,}",
             label="contacts",
-            note=f"{_percent(over, contacts)} finished" if contacts else "",
+            note=f"{percent(over, contacts)} finished" if contacts else "",
         ),
         Headline(value=f"{counts.rings:,}", label="calls placed", note=f"{ended:,} ended"),
         Headline(
             value=f"{answered:,}",
             label="answered",
-            note=f"{_percent(answered, ended)} of the calls that ended" if ended else "",
+            note=f"{percent(answered, ended)} of the calls that ended" if ended else "",
         ),
         Headline(
             value=f"{review:,}",
@@ -178,16 +180,6 @@ def _unpriced(campaign: CampaignRecord) -> str:
     if campaign.unpriced:
         return f"{campaign.unpriced:,} calls without a price yet"
     return "all calls have their price"
-
-
-def _percent(part: int, whole: int) -> str:
-    """Say a share; what is not quite all, or not quite nothing, does not look like it."""
-    share = 100 * part / whole if whole else 0.0
-    if 0 < share < 1:
-        return "under 1 %"
-    if 99 < share < 100:
-        return "over 99 %"
-    return f"{share:.0f} %"
 
 
 def _amount(micros: int) -> str:
@@ -240,72 +232,6 @@ def _reasons(reasons: Mapping[str, int]) -> tuple[Part, ...]:
     rows = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     groups = [(reason_words(reason), count, "sand") for reason, count in rows]
     return _parts(groups, whole=sum(reasons.values()))
-
-
-# --- Over time.
-
-
-def _per_step(facts: CampaignFacts) -> tuple[str, list[tuple[str, Mapping[str, int]]]]:
-    """Group the minutes so that they fit, and name the step: `minute`, `5 minutes`, `day`."""
-    calls = [each for each in facts.per_minute if each[1] != "released" and each[2]]
-    if not calls:
-        return "minute", []
-    first, last = calls[0][0], max(at for at, _, _ in calls)
-    minutes = (last - first) // timedelta(minutes=1) + 1
-    # One column is kept free: a step begins at a round moment, not with the first call.
-    step = next((each for each in _MINUTES if minutes <= each * (_MOST_COLUMNS - 1)), None)
-    step = step or -(-minutes // (_MOST_COLUMNS - 1))
-    groups: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for at, word, count in calls:
-        groups[_minute_of(at) // step][word] += count
-    has_days = first.date() != last.date()
-    columns: list[tuple[str, Mapping[str, int]]] = [
-        (_label(number * step, has_days=has_days, step=step), groups.get(number, {}))
-        for number in range(_minute_of(first) // step, _minute_of(last) // step + 1)
-    ]
-    return _step_words(step), columns
-
-
-def _minute_of(moment: datetime) -> int:
-    return int(moment.timestamp()) // 60
-
-
-def _label(minute: int, *, has_days: bool, step: int) -> str:
-    moment = datetime.fromtimestamp(minute * 60, UTC)
-    if step >= 1440:
-        return f"{moment:%b} {moment.day}"
-    return f"{moment:%b} {moment.day}, {moment:%H:%M}" if has_days else f"{moment:%H:%M}"
-
-
-def _step_words(minutes: int) -> str:
-    for size, word in ((7 * 1440, "week"), (1440, "day"), (60, "hour"), (1, "minute")):
-        if minutes >= size and minutes % size == 0:
-            number = minutes // size
-            return word if number == 1 else f"{number} {word}s"
-    return "step"
-
-
-def _hours(by_hour: Sequence[tuple[int, str, int]]) -> Chart:
-    hours = [Counter[str]() for _ in range(24)]
-    for hour, word, count in by_hour:
-        hours[hour][word] += count
-    return chart_of([(f"{hour:02}:00", counts) for hour, counts in enumerate(hours)])
-
-
-def _best_hour(by_hour: Sequence[tuple[int, str, int]]) -> str:
-    """Say at which hour most people answer, if there are enough calls to say so."""
-    ended: Counter[int] = Counter()
-    answered: Counter[int] = Counter()
-    for hour, word, count in by_hour:
-        ended[hour] += count
-        if word == Disposition.ANSWERED:
-            answered[hour] += count
-    known = [hour for hour, count in ended.items() if count >= _ENOUGH_CALLS and answered[hour]]
-    if len(known) < 2:
-        return ""
-    best = max(known, key=lambda hour: (answered[hour] / ended[hour], -hour))
-    share = _percent(answered[best], ended[best])
-    return f"Best between {best:02}:00 and {(best + 1) % 24:02}:00: {share} answered."
 
 
 # --- Money, and what is left to do.
