@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import rich  # noqa: F401  # used on terminals; missed here, it is reported in one line
 import typer
 from typer.main import get_command
 
 from ..errors import TalkstackError
+from . import webhooks
+from .asking import perform
+from .dialling import EXIT_CODES, run_dial
 from .exits import CliError, ExitCode, exit_code_of
-from .groups import agents, auth, calls, numbers, projects, user, voices
+from .extras import CAMPAIGN_MODULES, told_to_install
+from .groups import (
+    agents,
+    auth,
+    calls,
+    campaign,
+    numbers,
+    projects,
+    suppression,
+    user,
+    voices,
+)
 from .options import MARKUP, AgentId, Json, ProjectId, Timeout
 from .output import Screen
 
 __all__ = ["run"]
 
 _EXIT_CODES = (
-    "Exit codes: 0 all placed · 1 finished, some not placed · 2 usage or configuration, or the "
-    "list had to end early · 3 uncertain calls need a look (wins over 1) · 130 interrupted. "
+    "Exit codes: 0 done · 1 finished, but some were not called · 2 usage or configuration, or "
+    "the ledger or the service cannot be used · 3 calls need a look: they may have rung (wins "
+    "over 1) · 130 interrupted. "
     "The credential comes from TALKSTACK_API_KEY (or TALKSTACK_TOKEN), or talkstack auth login."
 )
 
@@ -36,7 +50,19 @@ app = typer.Typer(
     rich_markup_mode=MARKUP,
     pretty_exceptions_enable=False,
 )
-for each in (agents, calls, numbers, projects, voices, auth, user):
+app.command("dial", epilog=EXIT_CODES)(run_dial)
+for each in (
+    campaign,
+    suppression,
+    webhooks,
+    agents,
+    calls,
+    numbers,
+    projects,
+    voices,
+    auth,
+    user,
+):
     app.add_typer(each.app)
 
 
@@ -57,6 +83,11 @@ def run(arguments: Sequence[str]) -> int:
         kind = "uncertain: " if code is ExitCode.UNCERTAIN else ""
         Screen(json="--json" in arguments).fail(f"{kind}{error}", code=code)
         return code
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in CAMPAIGN_MODULES:
+            raise
+        Screen(json="--json" in arguments).fail(told_to_install(error.name), code=ExitCode.USAGE)
+        return ExitCode.USAGE
     except Exception as error:
         # Typer brings its own copy of click in some versions, so the class has no one name.
         explain: Callable[[], str] | None = getattr(error, "format_message", None)
@@ -76,14 +107,6 @@ def _let_go_of_stdout() -> None:
     except (OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
-
-
-def _perform(work: Coroutine[Any, Any, int], *, screen: Screen) -> int:
-    try:
-        return asyncio.run(work)
-    except (CliError, TalkstackError) as error:
-        screen.fail(str(error), code=ExitCode.USAGE)
-        return ExitCode.USAGE
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer's way
@@ -108,21 +131,21 @@ def _talkstack(
 @app.command(epilog=_EXIT_CODES)
 def demo(
     *,
-    results: Annotated[
-        Path | None, typer.Option(help="Where to write the results; otherwise a fresh file.")
+    report: Annotated[
+        Path | None, typer.Option(help="Where to write the report; otherwise a fresh file.")
     ] = None,
     calls_per_second: Annotated[float, typer.Option(help="Pace of new calls.")] = 40.0,
     json: Json = False,
 ) -> int:
-    """Dial 500 made-up people against an emulator on this machine: no account, no phone rings.
+    """Run a campaign of 500 made-up people on an emulator here: no account, no phone rings.
 
-    Exit code 0 if the demo shows what it should, uncertain calls included.
+    Exit code 0 if the demo shows what it should, contacts that need a look included.
     """
     from .demo import demo as show
 
     screen = Screen(json=json)
-    work = show(results=results, calls_per_second=calls_per_second, screen=screen)
-    return _perform(work, screen=screen)
+    work = show(report=report, calls_per_second=calls_per_second, screen=screen)
+    return perform(work, screen=screen)
 
 
 @app.command(epilog=_EXIT_CODES)
@@ -153,64 +176,7 @@ def call(
             screen=screen,
         )
 
-    return _perform(work(), screen=screen)
-
-
-@app.command(epilog=_EXIT_CODES)
-def dial(
-    file: Annotated[Path, typer.Argument(help="CSV with a column `number`, or .jsonl.")],
-    *,
-    results: Annotated[
-        Path, typer.Option(help="One JSON line per row goes here; must not exist yet.")
-    ],
-    max_concurrency: Annotated[int, typer.Option(min=1, help="Calls being placed at once.")] = 10,
-    calls_per_second: Annotated[
-        float | None, typer.Option(help="Pace of new calls; no limit unless given.")
-    ] = None,
-    project_id: ProjectId = None,
-    agent_id: AgentId = None,
-    timeout: Timeout = 60.0,
-    allow_duplicates: Annotated[
-        bool, typer.Option("--allow-duplicates", help="Call a number as often as it is listed.")
-    ] = False,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Follow each call to its end, and say how it ended.")
-    ] = False,
-    check_variables: Annotated[
-        bool,
-        typer.Option(
-            "--check-variables",
-            help="Read the agent first; do not call a row that leaves a {{placeholder}} unfilled.",
-        ),
-    ] = False,
-    json: Json = False,
-) -> int:
-    """Call everybody on a list, each row at most once.
-
-    Ctrl-C stops new calls and waits for the answers to those that have left; a second Ctrl-C
-    gives up waiting.
-    """
-    from .dial import DialOptions
-    from .dial import dial as start
-
-    screen = Screen(json=json)
-
-    async def work() -> int:
-        options = DialOptions(
-            file=file,
-            results=results,
-            max_concurrency=max_concurrency,
-            calls_per_second=calls_per_second,
-            project_id=project_id,
-            agent_id=agent_id,
-            timeout_seconds=timeout,
-            allow_duplicates=allow_duplicates,
-            follow=follow,
-            check_variables=check_variables,
-        )
-        return await start(options, screen=screen)
-
-    return _perform(work(), screen=screen)
+    return perform(work(), screen=screen)
 
 
 @app.command()
@@ -224,4 +190,4 @@ def emulator(
     from .serving import serve_emulator
 
     screen = Screen(json=json)
-    return _perform(serve_emulator(port=port, seed=seed, screen=screen), screen=screen)
+    return perform(serve_emulator(port=port, seed=seed, screen=screen), screen=screen)

@@ -1,4 +1,4 @@
-"""One question to the service, from a verb that is no coroutine.
+"""Work of an event loop, from a verb that is no coroutine.
 
 What goes wrong is raised; `app.run` says it in one line and turns it into an exit code. Verbs
 ask people before they come here: while the event loop runs, Ctrl-C does not end a prompt.
@@ -7,16 +7,17 @@ ask people before they come here: while the event loop runs, Ctrl-C does not end
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .exits import ExitCode
+from ..errors import TalkstackError
+from .exits import CliError, ExitCode
 from .output import Screen
 
 if TYPE_CHECKING:
     from ..client import Client
 
-__all__ = ["Work", "ask", "ask_anonymously", "ask_with_token"]
+__all__ = ["Work", "ask", "ask_anonymously", "ask_with_token", "perform"]
 
 Work: TypeAlias = Callable[["Client"], Awaitable[object]]
 
@@ -49,3 +50,12 @@ def _run(work: Work, connect: Callable[[], Client]) -> int:
 
     asyncio.run(run())
     return ExitCode.ALL_PLACED
+
+
+def perform(work: Coroutine[Any, Any, int], *, screen: Screen) -> int:
+    """Do some work that says itself what became of it; whatever keeps it from that is code 2."""
+    try:
+        return asyncio.run(work)
+    except (CliError, TalkstackError) as error:
+        screen.fail(str(error), code=ExitCode.USAGE)
+        return ExitCode.USAGE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from ..dispatch import Ended, Outcome, Placed
+from ..dispatch import Ended, NotPlaced, Outcome, Placed, Uncertain
 from ..errors import AuthenticationError, InvalidRequestError
 from ..models.calls import CallRequest
 from ..phone import PhoneNumber, mask_number
@@ -13,13 +13,9 @@ from .connecting import client_from_env
 from .driving import drive
 from .exits import CliError, ExitCode
 from .output import Screen
-from .results import line_of_outcome
 from .stopping import Stop
 
 __all__ = ["call", "read_variables"]
-
-# What a line of the results has and a single call that is not followed has not.
-_OF_A_LIST = ("row", "status", "disposition")
 
 
 def read_variables(texts: Iterable[str]) -> dict[str, Any]:
@@ -73,9 +69,22 @@ async def _only(request: CallRequest) -> AsyncIterator[CallRequest]:
     yield request
 
 
+def _document(outcome: Outcome) -> dict[str, Any]:
+    result = outcome.result if isinstance(outcome, Placed | Ended) else None
+    error = outcome.error if isinstance(outcome, NotPlaced | Uncertain) else None
+    is_uncertain = error is not None and error.uncertain
+    return {
+        "number": str(outcome.request.number),
+        "outcome": "placed" if error is None else "uncertain" if is_uncertain else "not_placed",
+        "call_id": result and result.call_id,
+        "to": result and result.to,
+        "from": result and result.from_,
+        "error": error and error.message,
+    }
+
+
 def _tell(outcome: Outcome, *, screen: Screen) -> int:
-    line = line_of_outcome(outcome)
-    screen.document({key: value for key, value in line.items() if key not in _OF_A_LIST})
+    screen.document(_document(outcome))
     if isinstance(outcome, Placed | Ended):
         if not screen.json:
             screen.say(outcome.result.call_id)

@@ -15,7 +15,13 @@ from ..transport.tokens import Tokens
 from .exits import CliError
 from .token_file import StoredLogin, TokenFile
 
-__all__ = ["anonymous_client", "any_client", "client_from_env", "token_client"]
+__all__ = [
+    "anonymous_client",
+    "any_client",
+    "client_from_env",
+    "client_with_timeout",
+    "token_client",
+]
 
 _Tell = Callable[[str], None]
 
@@ -51,6 +57,17 @@ def client_from_env(
             option = name.replace("_", "-")
             raise CliError(f"no {name}: give --{option} or set TALKSTACK_{name.upper()}")
     return client
+
+
+def client_with_timeout(timeout_seconds: float, *, tell: _Tell) -> Client:
+    """Make a client that waits so long for an answer; project and agent may be missing.
+
+    Raises:
+        ConfigurationError: There is no credential, or a setting cannot work.
+        CliError: The stored login cannot be used.
+    """
+    timeouts = Timeouts(read=timeout_seconds, total=timeout_seconds)
+    return _client(attrs.evolve(ClientConfig.from_env(), timeouts=timeouts), tell=tell)
 
 
 def any_client(*, tell: _Tell) -> Client:

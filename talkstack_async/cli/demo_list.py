@@ -25,10 +25,11 @@ _NAMES = (
 )  # fmt: skip
 _ORDINARY_PER_AREA = 20
 
-# NN and how many of them: endings, refusals, lost replies, storms.
+# NN and how many of them: endings, refusals, lost replies, storms. Not 96, which points every
+# call elsewhere: that is no matter of one contact, so it would be tried for ever.
 _TROUBLE = {
     80: 2, 81: 2, 82: 2, 83: 2, 84: 2, 85: 2, 86: 4, 87: 2, 88: 2, 89: 1, 90: 1, 91: 1, 92: 1,
-    93: 1, 94: 1, 95: 1, 96: 1, 97: 1, 98: 1, 99: 1,
+    93: 1, 94: 1, 95: 1, 97: 1, 98: 1, 99: 1,
 }  # fmt: skip
 _BAD_NUMBERS = (
     "2025550142", "+1 202 CALL NOW", "+1202", "", "n/a", "+02025550142", "+1202555014213579",

@@ -1,150 +1,205 @@
-"""`talkstack dial`: a list, each row at most once, each row accounted for."""
+"""`talkstack dial`: a campaign from a list, begun or gone on with; nobody is rung twice."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import attrs
 
-from ..campaign.contacts import ContactList, read_contacts
+from ..campaign.settings import CampaignSettings
+from ..campaign.states import CampaignState
 from ..client import Client
 from ..errors import ContactListError
-from .connecting import client_from_env
-from .driving import drive
-from .exits import ExitCode
-from .listing import ListRun
+from .connecting import client_with_timeout
+from .exits import CliError, ExitCode
+from .extras import refuse_missing_extras
+from .ledgers import SUFFIX, find_ledger
 from .output import Screen
-from .progress import shown_progress
-from .report import recognisable, show_account, show_unwritten
-from .results import ResultsFile
-from .stopping import Stop
+from .running import Running
+from .settings import SettingsChange
+from .stopping import Stop, StopRequestedError
 
-__all__ = ["DialOptions", "dial"]
+if TYPE_CHECKING:
+    from ..campaign.campaign import Campaign
+    from ..campaign.ledger.base import Ledger
+    from ..campaign.records import ImportSummary
+
+__all__ = ["DialOptions", "dial", "settings_for"]
+
+_TOLD = (
+    "stopping: nobody else is called; calls that have left are finished, and the same command "
+    "goes on later (once more to give up waiting for answers)"
+)
+_WORKBOOKS = (".xlsx", ".xlsm")
 
 
 @attrs.frozen(kw_only=True)
 class DialOptions:
-    """What `talkstack dial` was told."""
+    """What `talkstack dial` was told.
+
+    Attributes:
+        ledger: None for the file beside the list.
+        campaign: None for the list's file name.
+        change: Of the stored settings, or of the defaults.
+        report: Where a report is written at the end, if anywhere.
+    """
 
     file: Path
-    results: Path
-    max_concurrency: int = 10
-    calls_per_second: float | None = None
-    project_id: str | None = None
-    agent_id: str | None = None
+    change: SettingsChange
+    ledger: Path | None = None
+    campaign: str | None = None
+    region: str | None = None
+    wait: bool = True
+    dry_run: bool = False
+    report: Path | None = None
     timeout_seconds: float = 60.0
-    grace_seconds: float = 30.0
-    allow_duplicates: bool = False
-    follow: bool = False
-    check_variables: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.campaign or self.file.name
+
+    @property
+    def ledger_path(self) -> Path:
+        if self.ledger is not None:
+            return find_ledger(self.ledger, may_be_new=True)
+        return self.file.with_name(f"{self.file.name}{SUFFIX}")
+
+    @property
+    def rejects(self) -> Path:
+        return self.file.with_name(f"{self.file.name}.rejected.csv")
 
 
 async def dial(options: DialOptions, *, screen: Screen) -> int:
-    """Dial a list and return the exit code.
+    """Dial a list, or say what would happen; return the exit code.
 
-    Everything that can be known beforehand is checked before the results file is made, and
-    that before anybody is called.
+    What can be known beforehand is checked before there is a ledger.
+
+    Raises:
+        CliError: The options or the list cannot work.
+        TalkstackError: The ledger or the service cannot be used.
     """
-    results = ResultsFile(options.results, follow=options.follow)
-    results.refuse_if_present()
-    stop = Stop(tell=screen.note)
-    client = client_from_env(
-        project_id=options.project_id,
-        agent_id=options.agent_id,
-        timeout_seconds=options.timeout_seconds,
-        tell=screen.note,
-    )
-    with read_contacts(options.file) as contacts, stop.on_signals():
+    refuse_missing_extras()
+    client, options = _connect(options, screen=screen)
+    stop = Stop(tell=screen.note, told=_TOLD)
+    with stop.on_signals():
         async with client:
-            return await _Dialling(options, client=client, stop=stop, screen=screen).run(
-                contacts, results
-            )
+            try:
+                await stop.unless_requested(_check_beforehand(options))
+                if options.dry_run:
+                    return await stop.unless_requested(_forecast(options, client, screen=screen))
+                # A service that cannot be reached concerns all rows: it is said once, now.
+                await stop.unless_requested(client.warm_up(1))
+                return await _run(options, client, stop=stop, screen=screen)
+            except StopRequestedError:
+                screen.fail("stopped before anybody was called", code=ExitCode.INTERRUPTED)
+                return ExitCode.INTERRUPTED
 
 
-class _Dialling:
-    """The steps of one `dial`, in order."""
+def _connect(options: DialOptions, *, screen: Screen) -> tuple[Client, DialOptions]:
+    """Make the client; project and agent of the environment count as options."""
+    client = client_with_timeout(options.timeout_seconds, tell=screen.note)
+    change = attrs.evolve(
+        options.change,
+        project_id=options.change.project_id or client.config.project_id,
+        agent_id=options.change.agent_id or client.config.agent_id,
+    )
+    return client, attrs.evolve(options, change=change)
 
-    def __init__(
-        self, options: DialOptions, *, client: Client, stop: Stop, screen: Screen
-    ) -> None:
-        self._options = options
-        self._client = client
-        self._stop = stop
-        self._screen = screen
 
-    async def run(self, contacts: ContactList, results: ResultsFile) -> int:
-        run = ListRun(
-            contacts,
-            results=results,
-            stop=self._stop,
-            clock=self._client.clock,
-            allow_duplicates=self._options.allow_duplicates,
+async def _check_beforehand(options: DialOptions) -> None:
+    """Complain about a new campaign's settings and list before a ledger is made for them."""
+    if options.report is not None and not options.report.resolve().parent.is_dir():
+        raise CliError(f"{options.report}: there is no such directory for the report")
+    if not options.file.is_file():
+        raise ContactListError(f"{options.file}: there is no such file")
+    if options.ledger_path.exists():
+        return
+    options.change.new()
+    if options.file.suffix.lower() not in _WORKBOOKS:  # those are loaded whole, so only once
+        from ..campaign.contacts import read_contacts
+
+        contacts = await asyncio.to_thread(read_contacts, options.file, region=options.region)
+        contacts.close()
+
+
+async def _forecast(options: DialOptions, client: Client, *, screen: Screen) -> int:
+    from .forecast import show_forecast
+
+    await show_forecast(options, client, screen=screen)
+    return ExitCode.ALL_PLACED
+
+
+async def _run(options: DialOptions, client: Client, *, stop: Stop, screen: Screen) -> int:
+    from ..campaign.ledger.opening import open_ledger
+
+    async with AsyncExitStack() as stack:
+        opening = open_ledger(options.ledger_path, exclusive=True, clock=client.clock)
+        ledger = await stop.unless_requested(stack.enter_async_context(opening))
+        campaign, imported = await stop.unless_requested(
+            _prepare(options, client, ledger, screen=screen)
         )
-        dispatcher = self._client.dispatcher(
-            max_concurrency=self._options.max_concurrency,
-            calls_per_second=self._options.calls_per_second,
-            grace_seconds=self._options.grace_seconds,
-            on_outcome=run.note,
+        running = Running(
+            client,
+            campaign,
+            imported=imported,
+            ledger_path=options.ledger_path,
+            rejects=options.rejects,
+            report=options.report,
+            screen=screen,
         )
-        # A service that cannot be reached concerns all rows: it is said once, before the first.
-        await self._client.warm_up(1)
-        if self._stop.requested.is_set():
-            self._screen.fail("stopped before anybody was called", code=ExitCode.INTERRUPTED)
-            return ExitCode.INTERRUPTED
-        with results:
-            async with (
-                dispatcher,
-                shown_progress(
-                    run.account, contacts, screen=self._screen, clock=self._client.clock
-                ),
-            ):
-                try:
-                    await drive(
-                        dispatcher,
-                        run.requests(),
-                        stop=self._stop,
-                        follow=self._options.follow,
-                        check_variables=self._options.check_variables,
-                    )
-                except ContactListError as error:
-                    run.trouble = run.trouble or f"{self._options.file}: {error}"
-            return await self._finish(run, contacts, results)
+        conclusion = await running.run(stop, wait=options.wait)
+    conclusion.show(screen=screen)
+    screen.document(conclusion.document())
+    return conclusion.exit_code
 
-    async def _finish(self, run: ListRun, contacts: ContactList, results: ResultsFile) -> int:
-        last_row = contacts.last_row
-        left, is_all = 0, True
-        if self._stop.requested.is_set():
-            left, is_all = await run.count_the_rest()
-        show_unwritten(run.unwritten, screen=self._screen)
-        show_account(run.account, screen=self._screen, results=results)
-        if left:
-            self._screen.note(
-                f"not dialled: {'' if is_all else 'at least '}{left} rows, from row "
-                f"{last_row + 1} on; they have no line in the results"
-            )
-        code = self._exit_code(run)
-        if run.trouble:
-            self._screen.note(f"talkstack: {run.trouble}")
-        self._screen.document(
-            self._document(run, results, left=left if is_all else None, code=code)
+
+async def _prepare(
+    options: DialOptions, client: Client, ledger: Ledger, *, screen: Screen
+) -> tuple[Campaign, ImportSummary | None]:
+    """Open the campaign, check its agent, and read its list."""
+    from ..campaign.campaign import Campaign
+    from .reading import read_list
+
+    settings = await settings_for(options, ledger)
+    campaign = await Campaign.open(ledger, options.name, settings=settings, clock=client.clock)
+    if settings.window.is_whole_day:
+        screen.note(
+            "the calling window is 00:00-24:00: people are called at any hour, and the rules of "
+            "states are off"
         )
-        return code
+    if campaign.record.state is CampaignState.PAUSED:
+        screen.note(
+            "the campaign is paused: nobody is called until talkstack campaign resume "
+            f"--ledger {options.ledger_path}"
+        )
+    excluded = await campaign.check_agent(client)
+    if excluded:
+        screen.note(f"the agent was changed: {excluded} contacts lack a value it asks for")
+    imported = await read_list(
+        campaign,
+        options.file,
+        region=options.region,
+        rejects=options.rejects,
+        screen=screen,
+    )
+    return campaign, imported
 
-    def _exit_code(self, run: ListRun) -> int:
-        if self._stop.interrupted:
-            return ExitCode.INTERRUPTED
-        return ExitCode.USAGE if run.trouble else run.account.exit_code
 
-    @staticmethod
-    def _document(
-        run: ListRun, results: ResultsFile, *, left: int | None, code: int
-    ) -> dict[str, Any]:
-        return {
-            **run.account.as_json(),
-            "not_dialled": left,
-            "unrecorded": [recognisable(line) for line in run.unwritten],
-            "results": str(results.path),
-            "error": run.trouble,
-            "exit_code": int(code),
-        }
+async def settings_for(options: DialOptions, ledger: Ledger) -> CampaignSettings:
+    """Return what the campaign is told: what is stored, changed by the options.
+
+    Raises:
+        CliError: Something is missing for a new campaign, or it was canceled.
+    """
+    stored = await ledger.campaign(options.name)
+    if stored is None:
+        return options.change.new()
+    if stored.state is CampaignState.CANCELED:
+        raise CliError(
+            f"the campaign {stored.name!r} was canceled, which is for good: begin another one "
+            "with --campaign NAME"
+        )
+    return options.change.applied_to(stored.settings)

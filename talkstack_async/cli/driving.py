@@ -1,4 +1,4 @@
-"""Dialling a list to its end, or to the moment somebody wants it to stop."""
+"""Dialling without a campaign, to the end or to the moment somebody wants it to stop."""
 
 from __future__ import annotations
 
@@ -18,21 +18,15 @@ async def drive(
     requests: AsyncIterable[CallRequest],
     *,
     stop: Stop,
-    follow: bool = False,
-    check_variables: bool = False,
 ) -> None:
-    """Dial until the list ends or a stop is requested; outcomes go to the dispatcher's watcher.
+    """Dial until there is no more or a stop is requested; outcomes go to the watcher.
 
-    `follow` and `check_variables` are those of `CallDispatcher.dial`. After a stop nothing new
-    leaves, and the answers to what has left are waited for as long as the dispatcher's grace
-    lasts, or until the stop is hurried.
-
-    Raises:
-        Exception: What the list raised, after the outcomes of everything that had left.
+    After a stop nothing new leaves, and the answers to what has left are waited for as long as
+    the dispatcher's grace lasts, or until the stop is hurried.
     """
     if stop.requested.is_set():
         return
-    dial = dispatcher.dial(requests, follow=follow, check_variables=check_variables)
+    dial = dispatcher.dial(requests)
     # At once: by the time a task learns of it, more calls would have left.
     stop.when_requested(dial.stop)
     reading = asyncio.create_task(_read_to_the_end(dial))

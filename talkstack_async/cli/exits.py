@@ -6,14 +6,26 @@ from enum import IntEnum
 
 from ..errors import (
     AuthenticationError,
+    CampaignError,
     ConfigurationError,
+    ContactListError,
     InvalidRequestError,
+    LedgerError,
+    MissingExtraError,
     TalkstackError,
 )
 
 __all__ = ["CliError", "ExitCode", "exit_code_of"]
 
-_USAGE = (ConfigurationError, InvalidRequestError, AuthenticationError)
+_USAGE = (
+    AuthenticationError,
+    CampaignError,
+    ConfigurationError,
+    ContactListError,
+    InvalidRequestError,
+    LedgerError,
+    MissingExtraError,
+)
 
 
 class ExitCode(IntEnum):

@@ -28,12 +28,12 @@ _EXIT_CODES = (
 )
 
 
-def group(name: str, text: str) -> typer.Typer:
+def group(name: str, text: str, *, exit_codes: str = _EXIT_CODES) -> typer.Typer:
     """Make a group of verbs about one noun."""
     return typer.Typer(
         name=name,
         help=text,
-        epilog=_EXIT_CODES,
+        epilog=exit_codes,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=MARKUP,

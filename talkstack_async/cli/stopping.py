@@ -5,13 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
-__all__ = ["Stop"]
+__all__ = ["Stop", "StopRequestedError"]
+
+_T = TypeVar("_T")
+
+_TOLD = (
+    "stopping: no new calls; waiting for the answers to those that have left "
+    "(once more to give up waiting)"
+)
+
+
+class StopRequestedError(Exception):
+    """Some work was dropped because stopping was requested."""
 
 
 class Stop:
     """A wish to stop, from a signal or from inside. Belongs to one event loop.
+
+    Args:
+        tell: Shows a line to people.
+        told: What they are told when they ask for it first.
 
     Attributes:
         requested: No new calls from now on.
@@ -19,12 +35,14 @@ class Stop:
         signals: How often a person or the system asked for it.
     """
 
-    def __init__(self, *, tell: Callable[[str], None]) -> None:
+    def __init__(self, *, tell: Callable[[str], None], told: str = _TOLD) -> None:
         self.requested = asyncio.Event()
         self.hurried = asyncio.Event()
         self.signals = 0
         self._tell = tell
-        self._actions: list[Callable[[], None]] = []
+        self._told = told
+        self._when_requested: list[Callable[[], None]] = []
+        self._when_hurried: list[Callable[[], None]] = []
 
     @property
     def interrupted(self) -> bool:
@@ -33,12 +51,20 @@ class Stop:
 
     def when_requested(self, action: Callable[[], None]) -> None:
         """Have something done in the very step in which stopping is requested."""
-        self._actions.append(action)
+        self._when_requested.append(action)
+        if self.requested.is_set():
+            action()
+
+    def when_hurried(self, action: Callable[[], None]) -> None:
+        """Have something done in the very step in which waiting is given up."""
+        self._when_hurried.append(action)
+        if self.hurried.is_set():
+            action()
 
     def request(self) -> None:
         """Stop calling, for a reason of our own."""
         self.requested.set()
-        for action in self._actions:
+        for action in self._when_requested:
             action()
 
     def interrupt(self) -> None:
@@ -46,12 +72,32 @@ class Stop:
         self.signals += 1
         if self.requested.is_set():
             self.hurried.set()
+            for action in self._when_hurried:
+                action()
             return
         self.request()
-        self._tell(
-            "stopping: no new calls; waiting for the answers to those that have left "
-            "(once more to give up waiting)"
-        )
+        self._tell(self._told)
+
+    async def unless_requested(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Do some work that rings nobody, and drop it when stopping is requested.
+
+        Raises:
+            StopRequestedError: It was dropped.
+        """
+        doing = asyncio.create_task(work)
+        waiting = asyncio.create_task(self.requested.wait())
+        try:
+            await asyncio.wait((doing, waiting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            is_dropped = not doing.done()
+            doing.cancel()
+            await asyncio.wait((doing,))
+        if is_dropped:
+            if not doing.cancelled():
+                doing.exception()
+            raise StopRequestedError
+        return doing.result()
 
     @contextlib.contextmanager
     def on_signals(self) -> Iterator[None]:

@@ -111,7 +111,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # --- Lists and people.
 
-    @rule(name=campaigns, given=st.lists(st.tuples(numbers, st.booleans()), min_size=1, max_size=6))
+    @rule(
+        name=campaigns, given=st.lists(st.tuples(numbers, st.booleans()), min_size=1, max_size=6)
+    )
     def bring(self, name: str, given: list[tuple[int, bool]]) -> None:
         campaign_id = self.ids[name]
         contacts = [

@@ -122,8 +122,8 @@ class Ledger(Protocol):
     ) -> Sequence[OpenAttempt]:
         """Take over attempts that were sent before a moment and have no end.
 
-        Those are unknown, or dispatching (which become unknown). Whoever had them cannot settle
-        them any more.
+        Those are unknown, or dispatching in somebody else's name (which become unknown). Whoever
+        had them cannot settle them any more.
         """
         ...
 

@@ -36,6 +36,8 @@ _STALE = (
     f"SELECT {OPEN_ATTEMPT_COLUMNS} FROM attempt a "  # noqa: S608  # columns
     "JOIN contact c ON c.contact_id = a.contact_id "
     "WHERE a.state IN (1, 6) AND a.campaign_id = ? AND a.sent_at < ? "
+    # Its own dispatching ones a worker settles itself, however old a clock makes them look.
+    "AND (a.state = 6 OR a.worker <> ?) "
     "ORDER BY coalesce(a.looked_at, 0), a.sent_at, a.attempt_id LIMIT ?"
 )
 _TAKE_OVER = "UPDATE attempt SET state = ?, worker = ? WHERE attempt_id = ?"
@@ -82,7 +84,9 @@ def take_stale(
     now: datetime,
 ) -> Sequence[OpenAttempt]:
     """See `Ledger.take_stale`."""
-    rows = transaction.connection.execute(_STALE, (campaign_id, to_ms(before), limit)).fetchall()
+    rows = transaction.connection.execute(
+        _STALE, (campaign_id, to_ms(before), worker, limit)
+    ).fetchall()
     taken = []
     for row in rows:
         attempt = open_attempt_of(row, state=_UNKNOWN, worker=worker)

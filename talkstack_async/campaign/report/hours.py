@@ -59,6 +59,7 @@ def _step_words(minutes: int) -> str:
 
 
 def calls_by_hour(by_hour: Sequence[tuple[int, str, int]]) -> Chart:
+    """Stack ends by local hour; all 24 hours are there, so that charts can be compared."""
     hours = [Counter[str]() for _ in range(24)]
     for hour, word, count in by_hour:
         hours[hour][word] += count
