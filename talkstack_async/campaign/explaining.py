@@ -130,6 +130,9 @@ def _event(what: str, detail: dict[str, Any]) -> str:
             return _with("its row of the list has changed", detail)
         case "taken_over":
             return _with("its worker is gone, so another one took over", detail)
+        case "resolved":
+            told = f"a person decided: {detail.pop('detail', '')}".rstrip(": ")
+            return _settled_as(told, detail)
         case "event":
             return _reported(detail)
         case "placed" | "final" | "rejected" | "released" | "unknown" | "lost":
@@ -151,15 +154,18 @@ def _reported(detail: dict[str, Any]) -> str:
 def _settled(what: str, detail: dict[str, Any]) -> str:
     """Say what became of an attempt, and of its contact through it."""
     word = {"final": detail.pop("disposition", "unknown"), "unknown": "uncertain"}.get(what, what)
-    state, reason = detail.pop("contact", ""), detail.pop("reason", "")
     if detail.get("detail") in (word, detail.get("error")):
         detail.pop("detail", None)  # it says the same
+    return _settled_as(call_words(str(word)).lower(), detail)
+
+
+def _settled_as(told: str, detail: dict[str, Any]) -> str:
+    state, reason = detail.pop("contact", ""), detail.pop("reason", "")
     if detail.pop("counts", True) is False:
         detail["the try"] = "does not count"
     if "cost_micros" in detail:
         detail["cost"] = money(detail.pop("cost_micros"))
-    told = _with(call_words(str(word)).lower(), detail)
-    return f"{told}; then {state}: {reason_words(str(reason))}"
+    return f"{_with(told, detail)}; then {state}: {reason_words(str(reason))}"
 
 
 def _with(told: str, detail: Mapping[str, Any]) -> str:

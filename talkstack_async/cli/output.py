@@ -28,15 +28,19 @@ class Screen:
 
     Args:
         json: Keep stdout for JSON.
+
+    Attributes:
+        is_read: False once something for people, or a document, could not be written.
     """
 
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
+        self.is_read = True
         self._people = sys.stderr if json else sys.stdout
 
     def say(self, text: str = "") -> None:
         """Write a line for people."""
-        _write(self._people, f"{harmless(text)}\n")
+        self.is_read &= _write(self._people, f"{harmless(text)}\n")
 
     def note(self, text: str) -> None:
         """Write a line for people that is no result: it goes to stderr."""
@@ -50,7 +54,7 @@ class Screen:
     def document(self, value: Any) -> None:
         """Write one line of JSON for programs; nothing without `--json`."""
         if self.json:
-            _write(sys.stdout, json.dumps(value) + "\n")
+            self.is_read &= _write(sys.stdout, json.dumps(value) + "\n")
 
     def table(self, title: str, rows: Iterable[Sequence[object]]) -> None:
         """Show rows under a title; nothing if there are none."""
@@ -134,12 +138,13 @@ def _is_terminal(stream: TextIO) -> bool:
         return False
 
 
-def _write(stream: TextIO | None, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> bool:
     if stream is None:
-        return
+        return False
     try:
         stream.write(text)
         stream.flush()
     except (OSError, ValueError):
         # The terminal or the reader of the pipe is gone. The work and its record go on.
-        return
+        return False
+    return True

@@ -510,7 +510,7 @@ async def test_a_stale_attempt_changes_hands(ledger: Ledger) -> None:
 
 async def test_looks_are_counted_and_the_longest_unseen_comes_first(ledger: Ledger) -> None:
     campaign = await campaign_of(ledger, 1, 2)
-    await claim(ledger, campaign)
+    await claim(ledger, campaign, worker="dead")
 
     async def stale(limit: int) -> Any:
         return await ledger.take_stale(
@@ -524,6 +524,17 @@ async def test_looks_are_counted_and_the_longest_unseen_comes_first(ledger: Ledg
     unseen, seen = await stale(9)
     assert (unseen.looks, unseen.looked_at) == (0, None)
     assert (seen.looks, seen.looked_at) == (1, at(30))
+
+
+async def test_a_worker_does_not_take_its_own_dispatching_attempts_for_stale(
+    ledger: Ledger,
+) -> None:
+    campaign = await campaign_of(ledger, 1)
+    (own,) = (await claim(ledger, campaign)).claims
+    # As after a clock was set forward: its own call is on its way and looks an hour old.
+    stale = await ledger.take_stale(campaign.campaign_id, worker=WORKER, before=at(3600), limit=9)
+    assert stale == []
+    assert await ledger.settle([settlement(own, PLACED, call_id="a")]) == [True]
 
 
 async def test_placed_calls_are_followed_by_whoever_takes_them_over(ledger: Ledger) -> None:

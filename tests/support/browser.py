@@ -141,8 +141,8 @@ class Browser:
         raise AssertionError(f"the browser did not start: {said.decode()}")
 
     async def __aexit__(self, *_: object) -> None:
-        await self._socket.send_json({"id": 0, "method": "Browser.close"})
         self._answers[0] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": 0, "method": "Browser.close"})
         # It may talk on until it is gone.
         await self._process.communicate()
         await self._listener

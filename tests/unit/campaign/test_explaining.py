@@ -106,6 +106,10 @@ SENTENCES = [
         "to be tried again"),
     ),
     (
+        happened("resolved", attempt_id=41, contact="done", reason="resolved", detail="she called"),
+        "Attempt 1: a person decided: she called; then done: Decided by a person",
+    ),
+    (
         happened("event", attempt_id=41, call_id="C1", status="completed", applied=False),
         "Attempt 1: the service reported completed of call C1, not looked at yet",
     ),
