@@ -16,6 +16,9 @@ from typing import Protocol
 
 __all__ = ["Clock", "ManualClock", "SystemClock"]
 
+# Only Linux has it; elsewhere the wall clock must notice a sleep.
+_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 class Clock(Protocol):
     """Where waiting, now and monotonic time come from."""
@@ -51,7 +54,7 @@ class SystemClock:
         return time.monotonic()
 
     def since_boot(self) -> float:
-        return _since_boot()
+        return time.monotonic() if _BOOT is None else time.clock_gettime(_BOOT)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
@@ -106,11 +109,6 @@ class ManualClock:
                 await _settle()
         self._elapsed = target
         await _settle()
-
-
-def _since_boot() -> float:
-    boot: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 async def _settle() -> None:

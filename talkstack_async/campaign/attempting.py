@@ -144,7 +144,7 @@ class Attempting:
             await self._pace.turn()
         finally:
             left()
-        if flight.is_stale:
+        if flight.waited_too_long:
             return NotPlaced(request=request, error=stale_claim())
         try:
             result = await self._calls.place(request, wait_out_refusals=False, mark=flight)

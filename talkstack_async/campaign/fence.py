@@ -54,6 +54,11 @@ class FencedFlight(Flight):
         self._clock = clock
 
     @property
+    def waited_too_long(self) -> bool:
+        """Whether it is not worth a connection any more: a first, cheap look."""
+        return self._clock.since_boot() - self.stamp.boot > self._fence_seconds
+
+    @property
     def is_stale(self) -> bool:
         """Whether the claim is too old to be sent."""
         return self.stamp.age(self._clock) > self._fence_seconds

@@ -114,7 +114,7 @@ class Earlier:
     campaign_id: int
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for each call: this way in half the time
 class Candidate:
     """A contact that is due, with every fact the rules ask for.
 
@@ -259,7 +259,7 @@ class AttemptRecord:
 # --- Claims and settlements.
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for each call: this way in half the time
 class Claim:
     """A contact that was taken, its attempt committed: it may be dialled, by this worker only.
 
@@ -297,7 +297,7 @@ class Claimed:
     next_due_at: datetime | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for each call: this way in half the time
 class Settlement:
     """What became of an attempt and its contact, to be written in one step.
 

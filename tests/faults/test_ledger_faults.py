@@ -246,7 +246,7 @@ async def test_a_database_of_another_program_is_refused_and_not_upgraded(path: P
 
 
 @pytest.mark.parametrize(
-    ("version", "advice"), [("0000", "talkstack ledger upgrade"), ("9999", "upgrade talkstack-")]
+    ("version", "advice"), [("0000", "talkstack campaign upgrade"), ("9999", "upgrade talkstack-")]
 )
 async def test_a_ledger_of_another_version_is_refused(
     path: Path, version: str, advice: str

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ...clock import Clock, SystemClock
 from ...errors import LedgerError
-from .files import connect
-from .files import copy_file
+from .files import connect, copy_file
 from .lock import RunnerLock
 from .schema import is_older, migrate
 from .sqlite import SqliteLedger

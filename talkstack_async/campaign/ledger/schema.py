@@ -32,7 +32,8 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
     """
     if is_older(connection, path):
         raise LedgerVersionError(
-            f"{path} was written by an older version of this package: run talkstack ledger upgrade"
+            f"{path} was written by an older version of this package: "
+            "run talkstack campaign upgrade"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from sqlite3 import Connection
 from typing import Any, NamedTuple, assert_never
@@ -178,6 +178,7 @@ class _Taking:
         self._attempts: list[tuple[Any, ...]] = []
         self._waits: list[tuple[Any, ...]] = []
         self._stops: list[tuple[Any, ...]] = []
+        self._whys: dict[tuple[int, int], tuple[Mapping[str, Any], str]] = {}
         # No attempt is ever deleted, and the transaction holds the write lock.
         (last,) = transaction.connection.execute(_LAST_ATTEMPT).fetchone()
         self._last_attempt = last or 0
@@ -241,7 +242,16 @@ class _Taking:
                 claimed_at=self._now,
             )
         )
-        self._audit("dial", {"n": tried, **decision.because}, contact, attempt_id)
+        self._audit("dial", self._why(decision.because, tried), contact, attempt_id)
+
+    def _why(self, because: Mapping[str, Any], tried: int) -> str:
+        """Return the audit's words as JSON. The rules hand out the same ones for many contacts."""
+        known = self._whys.get((id(because), tried))
+        if known is not None and known[0] is because:
+            return known[1]
+        text = to_json({"n": tried, **because})
+        self._whys[id(because), tried] = (because, text)
+        return text
 
     def _wait(self, contact: _Due, decision: Wait) -> None:
         # Not due at once again, whatever the rules say: that would turn in circles.
@@ -260,7 +270,11 @@ class _Taking:
         self._audit("stop", {"reason": reason, "detail": detail}, contact)
 
     def _audit(
-        self, what: str, detail: dict[str, Any], contact: _Due, attempt_id: int | None = None
+        self,
+        what: str,
+        detail: dict[str, Any] | str,
+        contact: _Due,
+        attempt_id: int | None = None,
     ) -> None:
         self._transaction.audit(
             self._at,

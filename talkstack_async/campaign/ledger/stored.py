@@ -68,6 +68,8 @@ def open_attempt_of(row: Sequence[Any], **changes: Any) -> OpenAttempt:
     return OpenAttempt(**{**fields, **changes})
 
 
+# The same few zones and regions come again and again.
+@lru_cache(maxsize=4096)
 def words_of(text: str) -> tuple[str, ...]:
     """Read names with commas between them."""
     return tuple(text.split(",")) if text else ()

@@ -52,18 +52,21 @@ class Transaction:
         self,
         at: int,
         what: str,
-        detail: Mapping[str, Any],
+        detail: Mapping[str, Any] | str,
         *,
         campaign_id: int | None = None,
         contact_id: int | None = None,
         attempt_id: int | None = None,
     ) -> None:
-        """Add a line to the audit. No phone numbers, please: the contact's id says whose."""
+        """Add a line to the audit. No phone numbers, please: the contact's id says whose.
+
+        `detail` may be JSON text already, where the same is said for many calls.
+        """
         if not self._hash:
             # Read in every transaction: other processes write to the same chain.
             last = self.connection.execute(_LAST_ENTRY).fetchone()
             self._seq, self._hash = last or (0, GENESIS)
-        text = to_json(detail)
+        text = detail if isinstance(detail, str) else to_json(detail)
         self._seq += 1
         self._hash = next_hash(self._hash, 0, at, what, campaign_id, contact_id, attempt_id, text)
         self._entries.append(

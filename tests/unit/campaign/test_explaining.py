@@ -106,8 +106,8 @@ SENTENCES = [
         "to be tried again"),
     ),
     (
-        happened("resolved", attempt_id=41, contact="done", reason="resolved", detail="she called"),
-        "Attempt 1: a person decided: she called; then done: Decided by a person",
+        happened("resolved", attempt_id=41, contact="done", reason="resolved", detail="called us"),
+        "Attempt 1: a person decided: called us; then done: Decided by a person",
     ),
     (
         happened("event", attempt_id=41, call_id="C1", status="completed", applied=False),

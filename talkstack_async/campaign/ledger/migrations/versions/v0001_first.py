@@ -156,7 +156,6 @@ def _create_audit() -> None:
         sa.Column("detail", sa.Text, nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
     )
-    _partial("audit_of_contact", "audit", ["contact_id"], where="contact_id IS NOT NULL")
 
 
 def _lock_audit() -> None:
