@@ -52,7 +52,7 @@ test-oldest: .venv-oldest/stamp  ## the tests on the oldest versions pyproject.t
 	@$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	@test -e .venv/dev.stamp || $(PIP) --editable '.[cli]'
+	@test -e .venv/dev.stamp || $(PIP) --editable '.[cli,campaign]'
 	@touch $@
 
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python

@@ -1,20 +1,32 @@
-"""Lists of people to be called, and campaigns that call them and survive whatever happens.
+"""Campaigns: lists of people who are called, each accounted for, whatever is killed or cut.
 
-Only reading lists is loaded at once; the rest brings a client and a database along.
+Open a ledger, open a campaign in it, read its list, run it:
+
+    async with open_ledger("spring.db", exclusive=True) as ledger, Client.from_env() as client:
+        campaign = await Campaign.open(ledger, "spring", settings=settings)
+        await campaign.check_agent(client)
+        await campaign.read_list(Path("contacts.csv"))
+        result = await CampaignRunner(client, ledger, campaign.record).run()
+
+Needs the extra `campaign`. Only reading lists in CSV and JSON lines does without it.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import MappingProxyType
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .contacts import BadRow, Contact, ContactList, read_contacts
 
 if TYPE_CHECKING:
     from .campaign import Campaign, Resolution
+    from .exporting import export
     from .ledger import Ledger, open_ledger
-    from .records import ImportSummary
+    from .plan import Plan
+    from .progress import Phase, RunProgress
+    from .records import CampaignRecord, ImportSummary, Reason, Story, Suppression
+    from .regions import RegionRules
+    from .rehearsal import DryRun, dry_run
     from .report import write_report
     from .runner import CampaignRunner, Ending, RunResult
     from .settings import (
@@ -27,56 +39,75 @@ if TYPE_CHECKING:
         LostRule,
         RedialPolicy,
     )
+    from .states import AttemptState, CampaignState, ContactState
 
 __all__ = [
+    "AttemptState",
     "BadRow",
     "BreakerSettings",
     "Budget",
     "CallingWindow",
     "Campaign",
+    "CampaignRecord",
     "CampaignRunner",
     "CampaignSettings",
+    "CampaignState",
     "Caps",
     "Contact",
     "ContactList",
+    "ContactState",
+    "DryRun",
     "Ending",
     "EvidenceSettings",
     "ImportSummary",
     "Ledger",
     "LostRule",
+    "Phase",
+    "Plan",
+    "Reason",
     "RedialPolicy",
+    "RegionRules",
     "Resolution",
+    "RunProgress",
     "RunResult",
+    "Story",
+    "Suppression",
+    "dry_run",
+    "export",
     "open_ledger",
     "read_contacts",
     "write_report",
 ]
 
-_HOMES = MappingProxyType(
-    {
-        "Campaign": ".campaign",
-        "Resolution": ".campaign",
-        "Ledger": ".ledger",
-        "open_ledger": ".ledger",
-        "ImportSummary": ".records",
-        "write_report": ".report",
-        "CampaignRunner": ".runner",
-        "Ending": ".runner",
-        "RunResult": ".runner",
-        "BreakerSettings": ".settings",
-        "Budget": ".settings",
-        "CallingWindow": ".settings",
-        "CampaignSettings": ".settings",
-        "Caps": ".settings",
-        "EvidenceSettings": ".settings",
-        "LostRule": ".settings",
-        "RedialPolicy": ".settings",
-    }
-)
+# Loaded when asked for: most need the extra, and some take their time.
+_HOMES = {
+    "campaign": ("Campaign", "Resolution"),
+    "exporting": ("export",),
+    "ledger": ("Ledger", "open_ledger"),
+    "plan": ("Plan",),
+    "progress": ("Phase", "RunProgress"),
+    "records": ("CampaignRecord", "ImportSummary", "Reason", "Story", "Suppression"),
+    "regions": ("RegionRules",),
+    "rehearsal": ("DryRun", "dry_run"),
+    "report": ("write_report",),
+    "runner": ("CampaignRunner", "Ending", "RunResult"),
+    "settings": (
+        "BreakerSettings",
+        "Budget",
+        "CallingWindow",
+        "CampaignSettings",
+        "Caps",
+        "EvidenceSettings",
+        "LostRule",
+        "RedialPolicy",
+    ),
+    "states": ("AttemptState", "CampaignState", "ContactState"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
+    home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(home, __name__), name)
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -12,18 +12,18 @@ import asyncio
 import csv
 import errno
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, TypeAlias, assert_never
 
 from ..errors import CampaignError, MissingExtraError
+from .cells import safe_cell
 from .ledger.base import Ledger
 from .private import PrivateFile
 from .records import AttemptRecord, CampaignRecord, ContactRecord
 from .standing import money
 
-__all__ = ["COLUMNS", "Format", "export", "safe_cell"]
+__all__ = ["COLUMNS", "Format", "export"]
 
 Format: TypeAlias = Literal["csv", "xlsx", "jsonl"]
 
@@ -45,9 +45,6 @@ COLUMNS = (
 )
 
 _GROUP = 1000
-_E164 = re.compile(r"\+[0-9]{7,15}", re.ASCII)
-# What spreadsheets take for the beginning of a formula, in both widths.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _LONGEST_CELL = 32_767  # a limit of XLSX
 _ROWS_PER_SHEET = 1_048_576
 
@@ -116,13 +113,6 @@ def _row(contact: ContactRecord, attempts: Sequence[AttemptRecord]) -> dict[str,
         "cost": money(sum(costs)) if costs else None,
         "variables": dict(contact.variables),
     }
-
-
-def safe_cell(text: str) -> str:
-    """Return a text as a cell of a CSV file that no spreadsheet runs."""
-    if text.startswith(_FORMULA) and not _E164.fullmatch(text):
-        return f"'{text}"
-    return text
 
 
 class _Sheet(Protocol):

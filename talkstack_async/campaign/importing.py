@@ -20,11 +20,12 @@ import attrs
 
 from ..errors import ContactListError
 from .ledger.base import Ledger
-from .placeholders import missing, told
+from .placeholders import told
 from .places import Places
 from .records import CampaignRecord, ImportSummary, NewContact, Reason, Verdict
 from .rejects import Rejects
 from .rows import BadRow, Contact, Row
+from .rules import missing
 
 __all__ = ["digest_of", "import_contacts"]
 

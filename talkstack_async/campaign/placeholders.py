@@ -5,21 +5,16 @@ An agent that says "Hello, open curly bracket" to a person is worse than no call
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from .ledger.base import Ledger
 from .records import CampaignRecord, Reason
+from .rules import missing
 
-__all__ = ["missing", "recheck", "told"]
+__all__ = ["recheck", "told"]
 
 _BATCH = 1000
-
-
-def missing(variables: Mapping[str, Any], placeholders: Sequence[str]) -> tuple[str, ...]:
-    """Return the placeholders that have no value: none at all, null, or only blanks."""
-    return tuple(name for name in placeholders if _is_blank(variables.get(name)))
 
 
 def told(names: Sequence[str]) -> str:
@@ -54,7 +49,3 @@ async def recheck(
     if ids:
         await write()
     return excluded
-
-
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())

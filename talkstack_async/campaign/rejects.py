@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import csv
-import re
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from ..errors import CampaignError
-from .arriving import ArrivingFile
+from .cells import safe_cell
+from .private import PrivateFile
 
-__all__ = ["Rejects", "safe_cell"]
+__all__ = ["Rejects"]
 
 _COLUMNS = ("row", "number", "reason")
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_PLAIN_NUMBER = re.compile(r"\+[0-9]{1,15}", re.ASCII)
-
-
-def safe_cell(text: str) -> str:
-    """Put an apostrophe before a cell that a spreadsheet would run as a formula.
-
-    A plain `+14155550123` stays: at worst it is shown without its plus.
-    """
-    if text.startswith(_FORMULA) and not _PLAIN_NUMBER.fullmatch(text):
-        return f"'{text}"
-    return text
 
 
 class Rejects:
@@ -43,7 +30,8 @@ class Rejects:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
-        self._arriving: ArrivingFile | None = None
+        self._place: PrivateFile | None = None
+        self._file: TextIO | None = None
         self._writer: Any = None
         self._is_closed = False
 
@@ -52,9 +40,10 @@ class Rejects:
         # A lone surrogate, which JSON may hold, must not end the import.
         number = number.encode("utf-8", "replace").decode()
         try:
-            if self._arriving is None:
-                self._arriving = ArrivingFile(self.path)
-                self._writer = csv.writer(self._arriving.file)
+            if self._file is None:
+                self._place = PrivateFile(self.path, overwrite=True)
+                self._file = self._place.beside.open("w", encoding="utf-8", newline="")
+                self._writer = csv.writer(self._file)
                 self._writer.writerow(_COLUMNS)
             self._writer.writerow((row, safe_cell(number), safe_cell(reason)))
         except OSError as error:
@@ -67,12 +56,22 @@ class Rejects:
             return
         self._is_closed = True
         try:
-            if self._arriving is not None:
-                self._arriving.close(keep=keep)
-            elif keep:
-                self.path.unlink(missing_ok=True)
+            if self._file is not None:
+                self._file.close()
         except OSError as error:
+            keep = False
             raise self._trouble(error) from error
+        finally:
+            self._put_in_place(keep=keep)
+
+    def _put_in_place(self, *, keep: bool) -> None:
+        if self._place is None:
+            if keep:
+                self.path.unlink(missing_ok=True)
+            return
+        with self._place as place:
+            if keep:
+                place.finish()
 
     def __enter__(self) -> Self:
         return self

@@ -19,13 +19,14 @@ import attrs
 
 from ..errors import CampaignError, ContactListError, InvalidNumberError
 from ..phone import PhoneNumber
-from .arriving import ArrivingFile
+from .cells import safe_cell
 from .csv_rows import cells_of, check_columns, delimiter_of
 from .ledger.base import Ledger
 from .lines import Lines, open_list
 from .places import Places
+from .private import PrivateFile
 from .records import Suppression
-from .rejects import Rejects, safe_cell
+from .rejects import Rejects
 from .rows import NUMBER, BadRow, Numbers
 
 __all__ = [
@@ -139,21 +140,19 @@ async def export_suppressions(ledger: Ledger, path: Path, *, overwrite: bool = F
     Raises:
         CampaignError: The file is there already, or cannot be written.
     """
-    if not overwrite and await asyncio.to_thread(path.exists):
-        raise CampaignError(f"{path}: exists already; remove it or say that it may be replaced")
     count = 0
-    try:
-        with ArrivingFile(path) as arriving:
-            writer = csv.writer(arriving.file)
-            writer.writerow(_COLUMNS)
-            async for entry in ledger.suppressions():
-                texts = (entry.number, entry.reason, entry.source, entry.added_at.isoformat())
-                writer.writerow([safe_cell(text) for text in texts])
-                count += 1
-    except OSError as error:
-        raise CampaignError(
-            f"{path}: the suppression list cannot be written: {error.strerror}"
-        ) from error
+    with PrivateFile(path, overwrite=overwrite) as place:
+        try:
+            with place.beside.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(_COLUMNS)
+                async for entry in ledger.suppressions():
+                    texts = (entry.number, entry.reason, entry.source, entry.added_at.isoformat())
+                    writer.writerow([safe_cell(text) for text in texts])
+                    count += 1
+        except OSError as error:
+            raise CampaignError(f"{path}: cannot be written ({error.strerror})") from error
+        place.finish()
     return count
 
 

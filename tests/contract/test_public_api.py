@@ -23,6 +23,8 @@ ROOMS = [
     "talkstack_async.models",
     "talkstack_async.errors",
     "talkstack_async.dispatch",
+    "talkstack_async.campaign",
+    "talkstack_async.webhooks",
     "talkstack_async.emulator",
 ]
 

@@ -45,6 +45,17 @@ PARENTS = {
     "UnprocessableError": "StatusError",
     "ThrottledError": "StatusError",
     "ServerError": "StatusError",
+    "StaleClaimError": "NotSentError",
+    "CampaignError": "TalkstackError",
+    "ClockJumpError": "CampaignError",
+    "LedgerError": "TalkstackError",
+    "LedgerInUseError": "LedgerError",
+    "LedgerBusyError": "LedgerError",
+    "LedgerFullError": "LedgerError",
+    "LedgerCorruptError": "LedgerError",
+    "LedgerVersionError": "LedgerError",
+    "MissingExtraError": "TalkstackError",
+    "WebhookError": "TalkstackError",
 }
 
 

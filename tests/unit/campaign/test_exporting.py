@@ -12,7 +12,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from talkstack_async.campaign.exporting import COLUMNS, Format, export, safe_cell
+from talkstack_async.campaign.cells import safe_cell
+from talkstack_async.campaign.exporting import COLUMNS, Format, export
 from talkstack_async.campaign.ledger import Ledger, open_ledger
 from talkstack_async.campaign.records import CampaignRecord, NewContact
 from talkstack_async.campaign.standing import standing

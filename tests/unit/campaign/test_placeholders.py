@@ -10,10 +10,11 @@ import pytest
 
 from talkstack_async.campaign.importing import import_contacts
 from talkstack_async.campaign.ledger import open_ledger
-from talkstack_async.campaign.placeholders import missing, recheck
+from talkstack_async.campaign.placeholders import recheck
 from talkstack_async.campaign.places import Places
 from talkstack_async.campaign.records import Reason
 from talkstack_async.campaign.rows import Contact
+from talkstack_async.campaign.rules import missing
 from talkstack_async.campaign.settings import CampaignSettings
 from talkstack_async.campaign.states import ContactState
 from talkstack_async.phone import PhoneNumber
