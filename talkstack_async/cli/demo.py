@@ -40,24 +40,24 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 # Short, so that the numbers that never answer do not make the audience wait.
-_TIMEOUTS = Timeouts(read=2.0, total=4.0)
-_FOLLOW = FollowSettings(first_gap_seconds=0.8, longest_gap_seconds=1.0)
+_TIMEOUTS = Timeouts(read=2.0, total=2.5)
+_FOLLOW = FollowSettings(first_gap_seconds=0.5, longest_gap_seconds=0.7)
 _MAX_CONCURRENCY = 150
 _IN_THE_CHECKOUT = Path(__file__).parents[2] / "examples" / "contacts.csv"
 
 _REDIAL = RedialPolicy(
     gaps=MappingProxyType(
         {
-            Disposition.BUSY: 2.0,
-            Disposition.NO_ANSWER: 2.0,
-            Disposition.VOICEMAIL: 3.0,
-            Disposition.SILENCE: 2.0,
-            Disposition.FAILED: 2.0,
+            Disposition.BUSY: 1.0,
+            Disposition.NO_ANSWER: 1.5,
+            Disposition.VOICEMAIL: 2.0,
+            Disposition.SILENCE: 1.5,
+            Disposition.FAILED: 1.0,
         }
     )
 )
 # Evidence is looked for early: this service's history knows a call at once.
-_EVIDENCE = EvidenceSettings(fence_seconds=2.0, margin_seconds=0.5, history_lag_seconds=1.0)
+_EVIDENCE = EvidenceSettings(fence_seconds=2.0, margin_seconds=0.5, history_lag_seconds=0.5)
 
 
 async def demo(*, report: Path | None, calls_per_second: float, screen: Screen) -> int:
@@ -154,9 +154,9 @@ def _emulator() -> Emulator:
 
     return Emulator(
         script=Script(
-            queued_for=0.2,
-            ringing_for=0.5,
-            talking_for=1.5,
+            queued_for=0.1,
+            ringing_for=0.4,
+            talking_for=0.8,
             latency=0.02,
             outcomes={
                 "completed": 70,

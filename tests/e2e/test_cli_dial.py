@@ -232,6 +232,26 @@ def test_a_second_signal_gives_up_waiting_for_an_answer(emulator: EmulatorThread
     assert len(emulator.rings) == 2
 
 
+def test_calls_that_went_on_after_a_stop_are_followed_by_the_next_run(tmp_path: Path):
+    file = people(tmp_path, "+12025550101", "+12025550102")
+    arguments = ("dial", file, *ANY_HOUR, "--json")
+
+    with EmulatorThread(script=Script(talking_for=600)) as emulator:
+        env = environment(emulator)
+        with start(*arguments, env=env) as process:
+            emulator.wait_for_rings(2, timeout=30)
+            process.send_signal(signal.SIGINT)
+            stdout, stderr = process.communicate(timeout=30)
+        emulator.advance(3600)
+        done = talkstack(*arguments, env=env)
+        rings = rang(emulator)
+
+    assert json.loads(stdout)["contacts"]["active"] == 2
+    assert "calls that went on: 2" in stderr
+    assert document(done)["dispositions"]["answered"] == 2
+    assert rings == {"+12025550101": 1, "+12025550102": 1}
+
+
 def test_what_waits_for_a_redial_or_an_hour_is_told_and_left_on_request(
     emulator: EmulatorThread, tmp_path: Path, inside: Inside
 ):
@@ -254,8 +274,8 @@ def test_what_waits_for_a_redial_or_an_hour_is_told_and_left_on_request(
     opens_at = datetime.fromisoformat(shown["next_due_at"]).astimezone(there.tzinfo)
     assert (shown["ending"], shown["reasons"]) == ("waiting", {"outside_window": 1})
     assert opens_at.strftime("%H:%M") == later[0]
-    assert "1 contacts wait, the first until" in told.stdout
-    assert "UTC); the same command goes on then" in told.stdout
+    assert "waiting: 1, the first until" in told.stdout
+    assert "; the same command goes on then" in told.stdout
     assert rang(emulator) == {"+12025550180": 1}
 
 
@@ -449,6 +469,24 @@ def test_a_refused_credential_is_said_once_and_calls_nobody(
     assert not emulator.rings
 
 
+def test_a_credential_that_is_refused_while_calling_ends_the_run_with_one_line(
+    emulator: EmulatorThread, tmp_path: Path, inside: Inside
+):
+    emulator.add_fault(Fault("status", status=401))
+    file = long_list(tmp_path, 50)
+
+    refused = inside("dial", file, *PLACED_ONLY, "--json")
+    emulator.clear_faults()
+    done = inside("dial", file, *PLACED_ONLY, "--no-wait", "--json")
+
+    shown = document(refused)
+    assert (refused.returncode, shown["ending"], shown["contacts"]["ready"]) == (2, None, 50)
+    assert "401" in shown["error"]
+    assert refused.stderr.count("talkstack: ") == 1
+    assert document(done)["contacts"]["done"] + document(done)["waiting"] == 50
+    assert all(count == 1 for count in rang(emulator).values())
+
+
 def test_a_list_that_cannot_be_read_to_its_end_calls_nobody_until_it_is_mended(
     emulator: EmulatorThread, tmp_path: Path, inside: Inside
 ):
@@ -464,6 +502,37 @@ def test_a_list_that_cannot_be_read_to_its_end_calls_nobody_until_it_is_mended(
     assert "row 2 is not UTF-8" in broken.stderr
     assert mended.returncode == 0
     assert rang(emulator) == {"+12025550101": 1, "+12025550102": 1}
+
+
+def test_a_full_disk_is_one_line_and_rings_nobody_without_a_record(
+    emulator: EmulatorThread, tmp_path: Path
+):
+    file, limit = long_list(tmp_path, 1000), 400_000
+    limited = (
+        "import resource, sys\n"
+        "from talkstack_async.__main__ import main\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "sys.exit(main())"
+    )
+    env = environment(emulator)
+    # Coverage would want to write more than the process may.
+    unmeasured = {name: text for name, text in env.items() if not name.startswith("COVERAGE")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "dial", file, *PLACED_ONLY],
+        env=unmeasured,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    check_output(done.stdout + done.stderr, env=env)
+    assert done.returncode == 2
+    assert done.stderr.count("talkstack: ") == 1
+    assert "make room and run the same command again" in done.stderr
+    assert all(count == 1 for count in rang(emulator).values())
+    assert len(emulator.rings) < 1000
 
 
 @pytest.mark.parametrize("missing", ["sqlalchemy", "phonenumbers"])

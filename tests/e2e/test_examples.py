@@ -61,6 +61,15 @@ def test_the_quickstart_runs_as_it_is() -> None:
     assert "may have rung" in out
 
 
+def test_the_campaign_runs_as_it_is() -> None:
+    out = run("examples/campaign.py")
+    assert "ended: waiting" in out
+    assert "3 done" in out
+    assert "Cy: ['busy']" in out
+    assert "\nclean\n" in out
+    assert "rings: 3" in out
+
+
 def test_the_worker_dials_what_it_reads_and_ends_with_the_input(
     environment: None, talkstack_emulator: EmulatorThread
 ) -> None:
