@@ -203,8 +203,10 @@ class Campaign:
         await self.refresh()
         if self.record.state is CampaignState.CANCELED and state is not CampaignState.CANCELED:
             raise CampaignError(f"the campaign {self.name!r} was canceled, which is for good")
-        if self.record.state is CampaignState.IMPORTING and state is CampaignState.RUNNING:
-            raise CampaignError("its list was not read to the end: run talkstack dial again")
+        if self.record.state is CampaignState.IMPORTING and state is not CampaignState.CANCELED:
+            raise CampaignError(
+                "its list was not read to the end, so nobody is called yet: run talkstack dial"
+            )
         self.record = await self.ledger.change_campaign(
             self.record.campaign_id, now=self._clock.now(), state=state
         )

@@ -48,7 +48,10 @@ class FencedFlight(Flight):
     __slots__ = ("_clock", "_fence_seconds", "stamp")
 
     def __init__(self, stamp: Stamp, *, fence_seconds: float, clock: Clock) -> None:
-        super().__init__()
+        # Everything in one place: this is made for each call.
+        self.sent = False
+        self.placed = None
+        self.may_follow = True
         self.stamp = stamp
         self._fence_seconds = fence_seconds
         self._clock = clock
@@ -71,7 +74,7 @@ class FencedFlight(Flight):
         """
         if self.is_stale:
             raise stale_claim()
-        super().leave()
+        self.sent = True
 
 
 def stale_claim() -> StaleClaimError:

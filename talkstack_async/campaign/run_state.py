@@ -15,8 +15,11 @@ from .progress import Tally
 from .records import CampaignRecord, Settlement
 from .settings import CampaignSettings
 from .settler import Settler
+from .states import AttemptState
 
 __all__ = ["RunState"]
+
+_WORDS = {state: state.name.lower() for state in AttemptState}
 
 
 class RunState:
@@ -104,7 +107,7 @@ class RunState:
         event = AttemptChanged(
             campaign=self.campaign.name,
             attempt_id=settlement.attempt_id,
-            state=settlement.after.name.lower(),
+            state=_WORDS[settlement.after],
             disposition=settlement.disposition and str(settlement.disposition),
             reason=str(settlement.reason),
             elapsed_seconds=now - self._claimed_at.pop(settlement.attempt_id, now),

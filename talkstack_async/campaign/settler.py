@@ -16,6 +16,8 @@ from ..errors import LedgerError
 from ..telemetry import logger
 from .ledger.base import Ledger
 from .records import Settlement
+from .settling import settle_mistaken
+from .states import AttemptState
 
 __all__ = ["Settler"]
 
@@ -98,10 +100,17 @@ class Settler:
         self.failure = None
         for settlement, is_ours in zip(group, written, strict=True):
             if not is_ours:
-                logger.warning(
-                    "attempt %d was not ours any more when it came to be %s",
-                    settlement.attempt_id,
-                    settlement.after.name.lower(),
-                )
+                self._refused(settlement)
         if not self._waiting:
             self._is_empty.set()
+
+    def _refused(self, settlement: Settlement) -> None:
+        logger.warning(
+            "attempt %d was not ours any more when it came to be %s, or its call is another's",
+            settlement.attempt_id,
+            settlement.after.name.lower(),
+        )
+        if settlement.after is AttemptState.PLACED and settlement.call_id is not None:
+            # If it still is ours, the service gave it the id of another call. What became of
+            # it is not known, then; if it is not ours, this changes nothing.
+            self.add(settle_mistaken(settlement))

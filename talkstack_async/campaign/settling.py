@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, assert_never
 
+import attrs
+
 from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
 from ..errors import (
     AuthenticationError,
@@ -27,7 +29,14 @@ from .rules import micros
 from .settings import CampaignSettings
 from .states import AttemptState, ContactState
 
-__all__ = ["settle_end", "settle_found", "settle_lost", "settle_outcome", "settle_unwatched"]
+__all__ = [
+    "settle_end",
+    "settle_found",
+    "settle_lost",
+    "settle_mistaken",
+    "settle_outcome",
+    "settle_unwatched",
+]
 
 Dialled: TypeAlias = Placed | NotPlaced | Uncertain
 
@@ -56,13 +65,16 @@ def settle_outcome(
     """Say what the answer to a request means."""
     match outcome:
         case Placed(result=result):
-            follow = settings.follow
-            return _settlement(
-                claim,
-                AttemptState.PLACED,
-                ContactState.ACTIVE if follow else ContactState.DONE,
-                Reason.PLACED,
-                now=now,
+            return Settlement(
+                attempt_id=claim.attempt_id,
+                contact_id=claim.contact_id,
+                campaign_id=claim.campaign_id,
+                worker=claim.worker,
+                before=_ANSWERED,
+                after=AttemptState.PLACED,
+                contact=ContactState.ACTIVE if settings.follow else ContactState.DONE,
+                at=now,
+                reason=Reason.PLACED,
                 call_id=result.call_id,
             )
         case Uncertain(error=error):
@@ -92,11 +104,12 @@ def _not_placed(claim: Claim, error: TalkstackError, *, now: datetime) -> Settle
             # What concerns every call is no reason to give this contact up.
             | AuthenticationError()
             | ClientStateError()
-            | RedirectError()
         ):
             return _released(claim, error, now=now, wait_seconds=_UNSENT_SECONDS)
         case InvalidRequestError():
             contact = ContactState.EXCLUDED
+        case RedirectError():
+            contact = ContactState.REVIEW  # the address is wrong, and not this number
         case StatusError():
             contact = ContactState.DONE
         case _:
@@ -124,6 +137,19 @@ def _released(
         counts=False,
         next_at=now + timedelta(seconds=wait_seconds),
         error=error.message,
+    )
+
+
+def settle_mistaken(placed: Settlement) -> Settlement:
+    """Say what it means that a call was placed with an id that belongs to another attempt."""
+    return attrs.evolve(
+        placed,
+        before=(AttemptState.DISPATCHING,),
+        after=AttemptState.UNKNOWN,
+        contact=ContactState.ACTIVE,
+        reason=Reason.UNKNOWN_END,
+        call_id=None,
+        error="the service answered with the id of another call",
     )
 
 
@@ -211,8 +237,9 @@ def cost_of(call: Call, settings: CampaignSettings) -> int | None:
     return None if settings.budget is None else micros(settings.budget.worst_call)
 
 
+_ANSWERED = (AttemptState.DISPATCHING, AttemptState.UNKNOWN)
 _BEFORE = {
-    AttemptState.PLACED: (AttemptState.DISPATCHING, AttemptState.UNKNOWN),
+    AttemptState.PLACED: _ANSWERED,
     AttemptState.FINAL: (AttemptState.PLACED, AttemptState.UNKNOWN, AttemptState.DISPATCHING),
     AttemptState.LOST: (AttemptState.UNKNOWN,),
 }

@@ -76,7 +76,6 @@ def test_an_uncertain_call_is_unknown_and_still_counts():
         (ThrottledError("wait", status=429, retry_after=7.0), 7),
         (ThrottledError("wait", status=429), 1),
         (AuthenticationError("no", status=401), 10),
-        (RedirectError("elsewhere", status=302), 10),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
@@ -93,9 +92,10 @@ def test_what_never_rang_and_may_work_later_is_given_back(error: TalkstackError,
     [
         (BadRequestError("bad number", status=400), ContactState.DONE),
         (InvalidRequestError("no such number"), ContactState.EXCLUDED),
+        (RedirectError("elsewhere", status=302), ContactState.REVIEW),
         (TalkstackError("a fault of ours"), ContactState.REVIEW),
     ],
-    ids=["by the service", "by us", "by a fault"],
+    ids=["by the service", "by us", "by an address", "by a fault"],
 )
 def test_what_was_plainly_refused_is_not_tried_again(error: TalkstackError, contact: ContactState):
     outcome = NotPlaced(request=REQUEST, error=error)
