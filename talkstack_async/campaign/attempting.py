@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..dispatch.outcomes import NotPlaced, Placed, Uncertain, failed
 from ..dispatch.pacing import Pace
 from ..errors import (
+    AuthenticationError,
     ClientStateError,
     DeadlineError,
     NotFoundError,
@@ -127,7 +128,7 @@ class Attempting:
         except ClientStateError:
             raise
         except TalkstackError as error:
-            if not _is_hopeless(error):
+            if not _is_hopeless(error) and not self._is_overdue(following, error, settings):
                 logger.info("call %s cannot be followed just now: %s", following.call_id, error)
                 return False
             now = self._clock.now()
@@ -136,6 +137,15 @@ class Attempting:
         now = self._clock.now()
         self._record(settle_end(following.attempt, call, settings=settings, now=now))
         return True
+
+    def _is_overdue(
+        self, following: Following, error: TalkstackError, settings: CampaignSettings
+    ) -> bool:
+        """Whether a call that cannot be read was to be over by now; a credential can be mended."""
+        attempt = following.attempt
+        began_at = attempt.claimed_at if isinstance(attempt, Claim) else attempt.sent_at
+        age = (self._clock.now() - began_at).total_seconds()
+        return age > settings.follow_seconds and not isinstance(error, AuthenticationError)
 
     async def _dial(
         self, request: CallRequest, flight: FencedFlight, left: Callable[[], None]

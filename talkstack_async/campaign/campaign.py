@@ -134,6 +134,9 @@ class Campaign:
         digest = await digest_of(path)
         if region:
             digest = f"{digest}:{region}"
+        if self.record.placeholders:
+            # Who lacked a value may be complete once the agent asks for others.
+            digest = f"{digest}:{','.join(sorted(self.record.placeholders))}"
         if digest == self.record.list_digest:
             return None
         places = Places()

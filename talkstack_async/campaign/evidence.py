@@ -23,6 +23,8 @@ __all__ = ["Evidence", "History", "call_of"]
 
 # The service's clock and ours may differ, and its moments may be whole seconds.
 _CLOCKS_DIFFER = timedelta(seconds=10)
+# National forms lack the country's code, and may have a zero in its place.
+_TELLING_DIGITS = 7
 _AT_ONCE = 5
 _TAKEN_AT_ONCE = 500
 
@@ -47,12 +49,23 @@ def call_of(attempt: OpenAttempt, calls: Iterable[Call], *, taken: set[str]) -> 
     earliest = attempt.sent_at - _CLOCKS_DIFFER
     own: list[tuple[datetime, Call]] = []
     for call in calls:
-        if not call.call_id or call.call_id in taken:
+        if not call.call_id or call.call_id in taken or not _may_be_to(call, attempt.phone):
             continue
         began_at = call.started_at or call.date or attempt.sent_at
         if began_at >= earliest:
             own.append((began_at, call))
     return min(own, key=lambda found: found[0])[1] if own else None
+
+
+def _may_be_to(call: Call, phone: str) -> bool:
+    """Whether a call may have gone to a number, however the service writes it.
+
+    The history was asked for this number only; but a filter that is not heard must not give
+    away somebody else's call.
+    """
+    digits = "".join(letter for letter in call.to or "" if letter.isdigit())
+    shorter = min(len(digits), len(phone) - 1, _TELLING_DIGITS)
+    return not shorter or digits[-shorter:] == phone[-shorter:]
 
 
 class Evidence:

@@ -26,7 +26,7 @@ from .progress import Phase
 from .records import CampaignRecord, Claim, Claimed
 from .rules import Rulebook, admit, budget_left
 from .run_state import RunState
-from .states import CampaignState, ContactState
+from .states import CampaignState
 
 __all__ = ["CLOCK_TOLERANCE_SECONDS", "Ending", "Feeder"]
 
@@ -40,6 +40,7 @@ _GATHER_SECONDS = 0.005
 # Of a pace, so much is claimed ahead: enough to be smooth, and little to look for after a crash.
 _CLAIMED_AHEAD = 0.1
 _MANY = 1_000_000
+_LARGEST_REACH = 1000
 
 
 # These do not tell whether calls work.
@@ -78,6 +79,8 @@ class Feeder:
         self._began = Stamp.of(run.clock)
         self._jobs_per_second = 0.0
         self._quiet_since = -1
+        self._claimed_at = self._began.boot
+        self._reach = 0
 
     def judge(self, outcome: Outcome, stamp: Stamp) -> None:
         """Let the breaker learn from an outcome, and stop for what concerns every call."""
@@ -97,9 +100,17 @@ class Feeder:
             room = self._room(crew)
             if room == 0:
                 await self._pause(crew)
+                if self._run.clock.since_boot() - self._claimed_at > _NOTICE:
+                    await self._claim(crew, 0)  # to hear of a pause, a cancellation, a new pace
                 continue
-            claimed = await self._claim(crew, room)
-            if claimed is None or claimed.claims or claimed.considered >= room:
+            limit = max(room, self._reach)
+            claimed = await self._claim(crew, room, limit=limit)
+            self._reach = 0
+            if claimed is None or claimed.claims:
+                continue
+            if claimed.considered >= limit:
+                # All have to wait. The next are put off in larger groups: each is a commit.
+                self._reach = min(2 * limit, _LARGEST_REACH)
                 continue
             if await self._is_quiet(crew):
                 if self._quiet_since != self._run.recorded:
@@ -132,23 +143,27 @@ class Feeder:
             )
         )
 
-    async def _claim(self, crew: Crew, room: int) -> Claimed | None:
+    async def _claim(self, crew: Crew, room: int, *, limit: int = 0) -> Claimed | None:
         # Before the claim is written, never after: it may take long, and age counts from here.
         stamp = Stamp.of(self._run.clock)
         try:
-            claimed = await self._ask_ledger(room, stamp)
+            claimed = await self._ask_ledger(room, stamp, limit=limit)
         except LedgerError as failure:
             self._run.fail(failure)
             return None
-        self._take_in(claimed.campaign)
+        self._claimed_at = stamp.boot
+        # First of all, because settings that cannot work raise: who is claimed must be given back.
         self._hand_over(crew, claimed.claims, stamp)
+        self._take_in(claimed.campaign)
+        if claimed.campaign.state is CampaignState.CANCELED:
+            crew.give_back()
         return claimed
 
-    async def _ask_ledger(self, room: int, stamp: Stamp) -> Claimed:
+    async def _ask_ledger(self, room: int, stamp: Stamp, *, limit: int) -> Claimed:
         return await self._ledger.claim(
             self._run.campaign.campaign_id,
             worker=self._run.worker,
-            limit=room,
+            limit=limit,
             now=stamp.wall,
             decide=self._rulebook.decide,
             admit=lambda campaign: admit(campaign, wanted=room),
@@ -168,8 +183,6 @@ class Feeder:
     def _take_in(self, campaign: CampaignRecord) -> None:
         """Notice what was changed from outside: pace, limits, rules, state."""
         before, self._run.campaign = self._run.campaign, campaign
-        if campaign.state is CampaignState.CANCELED:
-            self._run.stop()
         if campaign.settings == before.settings and campaign.placeholders == before.placeholders:
             return
         settings = campaign.settings
@@ -200,14 +213,14 @@ class Feeder:
         """Say whether there is nothing more to do, and why; None to go on."""
         campaign = claimed.campaign
         now = self._run.clock.now()
+        if campaign.state is CampaignState.CANCELED:
+            return Ending.CANCELED, None
+        if claimed.next_due_at is None:
+            return Ending.FINISHED, None
         if campaign.state is CampaignState.PAUSED:
             return None if wait else (Ending.WAITING, None)
         if budget_left(campaign) == 0:
-            counts = await self._ledger.counts(campaign.campaign_id, now=now)
-            is_left = counts.contacts.get(ContactState.READY, 0) > 0
-            return (Ending.BUDGET if is_left else Ending.FINISHED), None
-        if claimed.next_due_at is None:
-            return Ending.FINISHED, None
+            return Ending.BUDGET, None
         if claimed.next_due_at <= now:
             return None  # it has become due meanwhile
         return None if wait else (Ending.WAITING, claimed.next_due_at)
@@ -218,7 +231,7 @@ class Feeder:
             self._run.tally.turn_to(Phase.PAUSED)
         elif not crew.is_busy:
             self._run.tally.turn_to(Phase.WAITING, until=until)
-        if until is not None:
+        if until is not None and not _is_held(claimed.campaign):
             left = (until - self._run.clock.now()).total_seconds()
             seconds = min(_NOTICE, max(left, _GATHER_SECONDS))
         await self._run.wait_for_news(seconds)
@@ -233,3 +246,8 @@ class Feeder:
                     "local hours are in doubt: check the clock and run again"
                 )
             )
+
+
+def _is_held(campaign: CampaignRecord) -> bool:
+    """Whether nobody is called although somebody may be due: no use in asking all the time."""
+    return campaign.state is not CampaignState.RUNNING or budget_left(campaign) == 0

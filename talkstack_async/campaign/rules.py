@@ -79,7 +79,7 @@ class Rulebook:
     def _ruled_out(self, candidate: Candidate) -> Stop | None:
         if candidate.suppressed is not None:
             return Stop(reason=Reason.SUPPRESSED, detail=candidate.suppressed)
-        unfilled = missing(candidate.variables, self.placeholders)
+        unfilled = self.placeholders and missing(candidate.variables, self.placeholders)
         if unfilled:
             return Stop(reason=Reason.PLACEHOLDER, detail=f"no value for {', '.join(unfilled)}")
         most = self.settings.redial.max_attempts

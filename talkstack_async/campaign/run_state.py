@@ -9,7 +9,6 @@ from collections.abc import Callable
 from os import getpid
 
 from ..clock import Clock
-from ..errors import TalkstackError
 from ..telemetry import AttemptChanged, Observer, logger, notify
 from .progress import Tally
 from .records import CampaignRecord, Settlement
@@ -38,7 +37,7 @@ class RunState:
         self,
         campaign: CampaignRecord,
         *,
-        settler: Callable[[Callable[[TalkstackError], None]], Settler],
+        settler: Callable[[Callable[[Exception], None]], Settler],
         clock: Clock,
         observer: Observer | None,
     ) -> None:
@@ -94,13 +93,12 @@ class RunState:
     async def wait_for_news(self, seconds: float) -> None:
         """Wait until something happens, or for a while."""
         self.news.clear()
-        sleeping = asyncio.create_task(self.clock.sleep(seconds))
-        news = asyncio.create_task(self.news.wait())
+        alarm = asyncio.create_task(self.clock.sleep(seconds))
+        alarm.add_done_callback(lambda _: self.news.set())
         try:
-            await asyncio.wait((sleeping, news), return_when=asyncio.FIRST_COMPLETED)
+            await self.news.wait()
         finally:
-            sleeping.cancel()
-            news.cancel()
+            alarm.cancel()
 
     def _tell(self, observer: Observer, settlement: Settlement) -> None:
         now = self.clock.since_boot()

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 
 from ..clock import Clock
-from ..errors import LedgerError
 from ..telemetry import logger
 from .ledger.base import Ledger
 from .records import Settlement
@@ -33,7 +32,7 @@ class Settler:
     """
 
     def __init__(
-        self, ledger: Ledger, *, clock: Clock, when_failing: Callable[[LedgerError], None]
+        self, ledger: Ledger, *, clock: Clock, when_failing: Callable[[Exception], None]
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -43,7 +42,7 @@ class Settler:
         self._is_empty = asyncio.Event()
         self._is_empty.set()
         self._task: asyncio.Task[None] | None = None
-        self.failure: LedgerError | None = None
+        self.failure: Exception | None = None
 
     def add(self, settlement: Settlement) -> None:
         """Have a settlement written soon."""
@@ -87,7 +86,7 @@ class Settler:
         self._waiting = []
         try:
             written = await self._ledger.settle(group)
-        except LedgerError as failure:
+        except Exception as failure:  # also what is nobody's fault but ours: the run must end
             self._waiting = group + self._waiting
             self.failure = failure
             self._when_failing(failure)

@@ -272,13 +272,18 @@ def _settlement(
         contact=contact,
         at=now,
         reason=reason,
-        detail=detail,
+        detail=_storable(detail) or "",
         counts=counts,
         next_at=next_at,
-        call_id=call_id,
+        call_id=_storable(call_id),
         disposition=disposition,
         seconds=seconds,
         cost_micros=cost_micros,
-        error=error,
+        error=_storable(error),
         suppress=suppress,
     )
+
+
+def _storable(text: str | None) -> str | None:
+    # JSON may hold half a character, which no database takes.
+    return text if text is None else text.encode("utf-8", "replace").decode()

@@ -18,7 +18,7 @@ from .ledger.base import Ledger
 from .records import OpenAttempt, Settlement
 from .run_state import RunState
 from .settling import settle_found
-from .states import AttemptState
+from .states import ContactState
 
 __all__ = ["Watching"]
 
@@ -75,8 +75,19 @@ class Watching:
         while True:
             for attempt, settlement in await evidence.look(self._run.campaign):
                 self._take_in(attempt, settlement)
+            await self._look_for_others(evidence)
             lag = self._run.settings.evidence.history_lag_seconds
             await self._run.clock.sleep(min(5.0, lag / 4))
+
+    async def _look_for_others(self, evidence: Evidence) -> None:
+        """Look for open attempts of the ledger's other campaigns: they block their numbers.
+
+        Nobody else may run those now. What was placed is followed when they run again.
+        """
+        for campaign in await self._ledger.campaigns():
+            if campaign.campaign_id != self._run.campaign.campaign_id:
+                for _, settlement in await evidence.look(campaign):
+                    self._run.settler.add(settlement)
 
     async def _work_inbox(self) -> None:
         inbox = Inbox(self._calls, self._ledger, clock=self._run.clock)
@@ -98,14 +109,18 @@ class Watching:
 
     def _take_in(self, attempt: OpenAttempt, settlement: Settlement) -> None:
         self._run.record(settlement)
-        if settlement.after is AttemptState.PLACED and settlement.call_id:
+        # A campaign that does not follow is done with a contact whose call was found.
+        if settlement.contact is ContactState.ACTIVE and settlement.call_id:
             self._follow(attempt, settlement.call_id)
         self._run.news.set()
 
     async def _adopt(self) -> None:
-        """Take up placed calls of earlier runs, and those that could not be read before."""
+        """Take up placed calls of earlier runs, and those that could not be read before.
+
+        Also if the campaign follows no more: whoever is active waits for an end.
+        """
         while True:
-            after_id, is_more = 0, self._run.settings.follow
+            after_id, is_more = 0, True
             while is_more:
                 page = await self._ledger.followed(
                     self._run.campaign.campaign_id,
@@ -121,9 +136,8 @@ class Watching:
             await self._run.clock.sleep(_ADOPT_SECONDS)
 
     def _follow(self, attempt: OpenAttempt, call_id: str) -> None:
-        if self._run.settings.follow:
-            self._crew.follow(Following(attempt=attempt, call_id=call_id))
-            self._crew.staff()
+        self._crew.follow(Following(attempt=attempt, call_id=call_id))
+        self._crew.staff()
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -29,7 +29,7 @@ _PRAGMAS = (
 def connect(path: Path, *, busy_seconds: float) -> sqlite3.Connection:
     """Open a ledger for writing. It must exist."""
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw",
+        f"file:{quote(os.fsencode(path))}?mode=rw",
         uri=True,
         timeout=busy_seconds,
         isolation_level=None,

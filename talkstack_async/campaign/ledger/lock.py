@@ -50,7 +50,9 @@ class RunnerLock:
 
     def _open(self) -> int:
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            # Never through a link: what it points to would be overwritten.
+            no_link = getattr(os, "O_NOFOLLOW", 0)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | no_link, 0o600)
         except OSError as error:
             raise LedgerError(f"{self._path}: {error.strerror}") from error
 

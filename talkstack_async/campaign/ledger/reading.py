@@ -6,6 +6,7 @@ SQLAlchemy's, the same for every database.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -162,7 +163,7 @@ def _of_server(url: str) -> sa.Engine:
 
 
 def _of_file(path: Path) -> sa.Engine:
-    name = quote(str(path.absolute()))
+    name = quote(os.fsencode(path.absolute()))
 
     def connect() -> sqlite3.Connection:
         # An iterator may be asked for each page by another thread, though never by two at once.

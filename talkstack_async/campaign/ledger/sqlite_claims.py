@@ -69,7 +69,7 @@ _ADD_ATTEMPT = (
 )
 _TAKE = (
     "UPDATE contact SET state = 1, attempts = attempts + 1, tries = tries + 1, reason = NULL, "
-    "detail = NULL WHERE contact_id = ?"
+    "detail = NULL WHERE contact_id IN (SELECT value FROM json_each(?))"
 )
 _WAIT = "UPDATE contact SET next_at = ?, reason = ?, detail = ? WHERE contact_id = ?"
 _STOP = "UPDATE contact SET state = ?, reason = ?, detail = ? WHERE contact_id = ?"
@@ -202,7 +202,7 @@ class _Taking:
         connection = self._transaction.connection
         if self.claims:
             connection.executemany(_ADD_ATTEMPT, self._attempts)
-            connection.executemany(_TAKE, [(taken.contact_id,) for taken in self.claims])
+            connection.execute(_TAKE, (to_json([taken.contact_id for taken in self.claims]),))
             connection.execute(_RESERVE, (len(self.claims), self._campaign_id))
         if self._waits:
             connection.executemany(_WAIT, self._waits)
