@@ -21,8 +21,10 @@ from .settling import settle_found, settle_lost
 
 __all__ = ["Evidence", "History", "call_of"]
 
-# The service's clock and ours may differ, and its moments may be whole seconds.
-_CLOCKS_DIFFER = timedelta(seconds=10)
+# The service's clock and ours may differ, and its moments may be whole seconds. Calls of earlier
+# attempts are known by their ids, so generosity takes somebody else's call at worst; thrift would
+# lose ours, and ring twice where what is lost is redialled.
+_CLOCKS_DIFFER = timedelta(minutes=2)
 # National forms lack the country's code, and may have a zero in its place.
 _TELLING_DIGITS = 7
 _AT_ONCE = 5

@@ -98,12 +98,12 @@ class Feeder:
         while not self._run.stopping:
             self._check_clock()
             room = self._room(crew)
-            if room == 0:
+            if room == 0 and self._run.campaign.state is CampaignState.RUNNING:
                 await self._pause(crew)
                 if self._run.clock.since_boot() - self._claimed_at > _NOTICE:
                     await self._claim(crew, 0)  # to hear of a pause, a cancellation, a new pace
                 continue
-            limit = max(room, self._reach)
+            limit = max(room, self._reach, 1)
             claimed = await self._claim(crew, room, limit=limit)
             self._reach = 0
             if claimed is None or claimed.claims:

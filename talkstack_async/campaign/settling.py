@@ -10,16 +10,17 @@ import attrs
 from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
 from ..errors import (
     AuthenticationError,
+    BadRequestError,
     ClientStateError,
     DeadlineError,
     InvalidRequestError,
     NotSentError,
-    RedirectError,
     StaleClaimError,
     StatusError,
     StoppedError,
     TalkstackError,
     ThrottledError,
+    UnprocessableError,
 )
 from ..models.calls import Call
 from ..models.statuses import Disposition
@@ -75,7 +76,7 @@ def settle_outcome(
                 contact=ContactState.ACTIVE if settings.follow else ContactState.DONE,
                 at=now,
                 reason=Reason.PLACED,
-                call_id=result.call_id,
+                call_id=_storable(result.call_id),
             )
         case Uncertain(error=error):
             return _settlement(
@@ -108,10 +109,11 @@ def _not_placed(claim: Claim, error: TalkstackError, *, now: datetime) -> Settle
             return _released(claim, error, now=now, wait_seconds=_UNSENT_SECONDS)
         case InvalidRequestError():
             contact = ContactState.EXCLUDED
-        case RedirectError():
-            contact = ContactState.REVIEW  # the address is wrong, and not this number
-        case StatusError():
+        case BadRequestError() | UnprocessableError():
             contact = ContactState.DONE
+        case StatusError():
+            # An address, an account, a right: nothing that speaks of this number.
+            contact = ContactState.REVIEW
         case _:
             contact = ContactState.REVIEW  # a fault of ours: somebody has to look
     return _settlement(
@@ -286,4 +288,6 @@ def _settlement(
 
 def _storable(text: str | None) -> str | None:
     # JSON may hold half a character, which no database takes.
-    return text if text is None else text.encode("utf-8", "replace").decode()
+    if text is None or text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()

@@ -21,7 +21,7 @@ from ..models.calls import Call
 __all__ = ["Following"]
 
 # Of these a later look may be spared; anything else stays as it is.
-_PASSING = (NotSentError, ReplyLostError, ServerError, ThrottledError)
+_PASSING = (DeadlineError, NotSentError, ReplyLostError, ServerError, ThrottledError)
 _GROWTH = 1.5
 
 

@@ -116,16 +116,6 @@ async def test_who_is_due_again_does_not_wait_any_more(ledger: Ledger) -> None:
     assert "not_sent" not in counts.reasons
 
 
-async def test_a_glance_agrees_with_the_counts(ledger: Ledger, reading: Reading) -> None:
-    campaign = await played(ledger)
-    counts = reading.counts(campaign.campaign_id, now=at(60))
-    glance = reading.glance(campaign.campaign_id, now=at(60))
-    assert glance.ready == counts.contacts[READY]
-    assert glance.active == counts.contacts[ACTIVE]
-    assert glance.review == counts.contacts[REVIEW]
-    assert (glance.waiting, glance.next_due_at) == (counts.waiting, counts.next_due_at)
-
-
 async def test_campaigns_are_counted_apart(ledger: Ledger) -> None:
     spring = await played(ledger)
     autumn = await campaign_of(ledger, 101, 102, name="autumn")

@@ -256,6 +256,8 @@ class TestNegativeControls:
         class Blind:
             sent = property(lambda self: False, lambda self, value: None)
 
+            def leave(self) -> None: ...
+
         monkeypatch.setattr(sending, "SentMark", Blind)
         monkeypatch.setattr(sending, "may_repeat", lambda effect, failure: False)
         with pytest.raises(AssertionError, match="it rang, and we say"):

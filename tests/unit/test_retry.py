@@ -54,6 +54,17 @@ NEVER = {
     "NotFoundError",
     "ConflictError",
     "UnprocessableError",
+    "StaleClaimError",
+    "CampaignError",
+    "ClockJumpError",
+    "LedgerError",
+    "LedgerInUseError",
+    "LedgerBusyError",
+    "LedgerFullError",
+    "LedgerCorruptError",
+    "LedgerVersionError",
+    "MissingExtraError",
+    "WebhookError",
 }
 
 

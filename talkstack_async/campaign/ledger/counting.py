@@ -1,7 +1,6 @@
 """Counting how a campaign stands.
 
-One pass over a million contacts takes the database half a second, and so do as many attempts;
-`glance` answers from the two small indexes in a twentieth of that.
+One pass over a million contacts takes the database half a second, and so do as many attempts.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-import attrs
 import sqlalchemy as sa
 
 from ...models.statuses import Disposition
@@ -20,53 +18,17 @@ from .base import Counts
 from .restoring import moment_of
 from .tables import attempt, contact
 
-__all__ = ["Glance", "counts_of", "glance_of", "is_in"]
+__all__ = ["counts_of", "is_in"]
 
 # Ends nobody has to explain.
 _WELL = (Reason.ANSWERED, Reason.PLACED, Reason.RESOLVED)
 _NEVER_RANG = (AttemptState.REJECTED, AttemptState.RELEASED)
 
 
-@attrs.frozen(kw_only=True)
-class Glance:
-    """What can be counted in passing, several times a second: contacts that are not through.
-
-    Attributes:
-        ready: To be called, those that wait included.
-        waiting: Of these: not due yet.
-        next_due_at: When the first of those is due.
-        active: Being called.
-        review: Waiting for a person.
-    """
-
-    ready: int
-    waiting: int
-    next_due_at: datetime | None
-    active: int
-    review: int
-
-
-def glance_of(connection: sa.Connection, campaign_id: int, *, now: int) -> Glance:
-    """Count what the indexes of open contacts tell."""
-    waiting, next_due_at = _waiting(connection, campaign_id, now=now)
-    return Glance(
-        ready=_count_in(connection, campaign_id, ContactState.READY),
-        waiting=waiting,
-        next_due_at=next_due_at,
-        active=_count_in(connection, campaign_id, ContactState.ACTIVE),
-        review=_count_in(connection, campaign_id, ContactState.REVIEW),
-    )
-
-
 def is_in(state: ContactState) -> sa.ColumnElement[bool]:
     """Return the condition that a contact is in a state, so that a partial index may serve it."""
     # The number stands in the statement itself: of a parameter the planner knows nothing.
     return contact.c.state == sa.literal_column(f"{state:d}")
-
-
-def _count_in(connection: sa.Connection, campaign_id: int, state: ContactState) -> int:
-    query = sa.select(sa.func.count()).where(contact.c.campaign_id == campaign_id, is_in(state))
-    return connection.execute(query).scalar_one()
 
 
 def _waiting(

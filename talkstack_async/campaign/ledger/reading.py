@@ -30,7 +30,7 @@ from ..records import (
 )
 from .base import CampaignFacts, Counts
 from .chain import GENESIS
-from .counting import Glance, counts_of, glance_of
+from .counting import counts_of
 from .gathering import facts_of
 from .moments import from_ms, to_ms
 from .stored import campaign_of
@@ -94,11 +94,6 @@ class Reading:
     def counts(self, campaign_id: int, *, now: datetime) -> Counts:
         with self._transaction() as connection:
             return counts_of(connection, campaign_id, now=to_ms(now))
-
-    def glance(self, campaign_id: int, *, now: datetime) -> Glance:
-        """Count the contacts that are not through: cheap enough for a live view."""
-        with self._transaction() as connection:
-            return glance_of(connection, campaign_id, now=to_ms(now))
 
     def facts(self, campaign_id: int, *, now: datetime) -> CampaignFacts:
         with self._transaction() as connection:

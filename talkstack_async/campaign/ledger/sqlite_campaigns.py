@@ -19,6 +19,8 @@ __all__ = ["campaign_by_id", "change_campaign", "create_campaign"]
 _BY_ID = f"SELECT {CAMPAIGN_COLUMNS} FROM campaign WHERE campaign_id = ?"  # noqa: S608  # columns
 _BY_NAME = "SELECT 1 FROM campaign WHERE name = ?"
 _CREATE = "INSERT INTO campaign (name, state, settings, created_at) VALUES (?, ?, ?, ?)"
+# The condition on two states is the one of the partial index.
+_ACTIVE = "SELECT 1 FROM contact WHERE campaign_id = ? AND state IN (1, 3) AND state = 1 LIMIT 1"
 _CHANGE = "UPDATE campaign SET state = ?, settings = ?, placeholders = ? WHERE campaign_id = ?"
 
 
@@ -61,6 +63,8 @@ def change_campaign(
     before = campaign_by_id(transaction, campaign_id)
     if before.state is CampaignState.CANCELED and state not in (None, CampaignState.CANCELED):
         raise CampaignError(f"the campaign {before.name!r} was canceled: it cannot go on")
+    if settings is not None and settings.project_id != before.settings.project_id:
+        _refuse_if_active(transaction, before)
     old = (before.state.value, before.settings.to_json(), to_json(before.placeholders))
     new = (
         old[0] if state is None else state.value,
@@ -72,6 +76,15 @@ def change_campaign(
         transaction.connection.execute(_CHANGE, (*new, campaign_id))
         transaction.audit(to_ms(now), "campaign_changed", changed, campaign_id=campaign_id)
     return campaign_by_id(transaction, campaign_id)
+
+
+def _refuse_if_active(transaction: Transaction, campaign: CampaignRecord) -> None:
+    # In another project their calls would not be found, and be taken for lost.
+    if transaction.connection.execute(_ACTIVE, (campaign.campaign_id,)).fetchone():
+        raise CampaignError(
+            f"calls of the campaign {campaign.name!r} are still under way in its project: "
+            "let them come to their end before it goes to another one"
+        )
 
 
 def _changed(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
