@@ -46,5 +46,6 @@ def room_for_claims(load: Load) -> int:
     if load.breaker is not None:
         return max(0, min(room, load.breaker))
     is_idle = load.queued == 0 and load.busy == 0
-    worth = min(_WORTH_A_COMMIT, max(1, load.slots // 4), load.turns or 1)
+    worth = min(_WORTH_A_COMMIT, max(1, load.slots // 4)) + load.soon // 2
+    worth = min(worth, load.turns or 1)
     return room if room >= worth or (is_idle and room > 0) else 0

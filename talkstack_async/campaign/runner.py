@@ -32,7 +32,7 @@ from .watching import Watching
 
 __all__ = ["CampaignRunner", "Ending", "RunResult"]
 
-_LAST_WRITES_SECONDS = 10.0
+_LAST_WRITES_SECONDS, _SURELY_WRITES_SECONDS = 10.0, 2.0
 
 
 @attrs.frozen(kw_only=True)
@@ -173,7 +173,8 @@ class CampaignRunner:
         self._run.stop()
         self._run.tally.turn_to(Phase.STOPPING)
         await self._crew.finish(grace_seconds=self._grace_seconds, hurried=self._hurried)
-        last_writes = min(_LAST_WRITES_SECONDS, self._grace_seconds)
+        # What is known is written also by those who have no patience for answers.
+        last_writes = min(_LAST_WRITES_SECONDS, max(_SURELY_WRITES_SECONDS, self._grace_seconds))
         if await self._run.settler.flush(within_seconds=last_writes):
             detail = {"worker": self._run.worker}
             await self._ledger.note("run ended", now=self._run.clock.now(), detail=detail)

@@ -21,6 +21,7 @@ from .states import AttemptState
 __all__ = ["Settler"]
 
 _AGAIN_SECONDS = 0.5
+_GATHER_SECONDS = 0.02
 
 
 class Settler:
@@ -77,8 +78,8 @@ class Settler:
         while True:
             await self._news.wait()
             self._news.clear()
-            # Let what becomes known in the same turn come along.
-            await asyncio.sleep(0)  # noqa: TID251 # a turn of the loop, not time
+            # Each group is a commit, and nobody waits for it: let some come together.
+            await self._clock.sleep(_GATHER_SECONDS)
             await self._write_group()
 
     async def _write_group(self) -> None:

@@ -13,7 +13,7 @@ from ...phone import mask_number
 from ..ledger.base import CampaignFacts, Counts
 from ..records import AttemptRecord, CampaignRecord, ContactRecord, Reason
 from ..standing import money
-from ..states import AttemptState, ContactState
+from ..states import AttemptState, CampaignState, ContactState
 from ..words import attempt_word, call_words, campaign_words, reason_words
 from .charts import Chart, Part, chart_of, parts_of, percent
 from .hours import best_hour, calls_by_hour, calls_per_step
@@ -104,7 +104,7 @@ def figures_of(
     step, columns = calls_per_step(facts)
     return Figures(
         name=campaign.name,
-        state=campaign_words(campaign.state),
+        state=_state(campaign, counts),
         period=_period(facts),
         now=now,
         headlines=_headlines(campaign, counts),
@@ -127,6 +127,15 @@ def figures_of(
         head=head,
         masked=not show_numbers,
     )
+
+
+def _state(campaign: CampaignRecord, counts: Counts) -> str:
+    under_way = (ContactState.READY, ContactState.ACTIVE)
+    if campaign.state is CampaignState.RUNNING and not any(
+        counts.contacts.get(state) for state in under_way
+    ):
+        return "Finished"
+    return campaign_words(campaign.state)
 
 
 def _period(facts: CampaignFacts) -> tuple[datetime, datetime] | None:
