@@ -108,7 +108,12 @@ async def test_what_is_claimed_is_on_disk_before_claim_returns(
     assert look("SELECT attempt_id, state, worker FROM attempt") == [
         (taken.attempt_id, DISPATCHING, WORKER)
     ]
-    assert look("SELECT what FROM audit WHERE attempt_id = ?", taken.attempt_id) == [("dial",)]
+    told = look(
+        "SELECT a.what FROM audit a, json_each(a.detail, '$.of') one "
+        "WHERE json_extract(one.value, '$[1]') = ?",
+        taken.attempt_id,
+    )
+    assert told == [("dial",)]
 
 
 async def test_a_claim_says_whom_to_call_and_as_what(ledger: Ledger) -> None:

@@ -179,6 +179,7 @@ class _Taking:
         self._waits: list[tuple[Any, ...]] = []
         self._stops: list[tuple[Any, ...]] = []
         self._whys: dict[tuple[int, int], tuple[Mapping[str, Any], str]] = {}
+        self._dials: dict[str, list[tuple[int, int]]] = {}
         # No attempt is ever deleted, and the transaction holds the write lock.
         (last,) = transaction.connection.execute(_LAST_ATTEMPT).fetchone()
         self._last_attempt = last or 0
@@ -204,6 +205,10 @@ class _Taking:
             connection.executemany(_ADD_ATTEMPT, self._attempts)
             connection.execute(_TAKE, (to_json([taken.contact_id for taken in self.claims]),))
             connection.execute(_RESERVE, (len(self.claims), self._campaign_id))
+            for why, dials in self._dials.items():
+                self._transaction.audit_all(
+                    self._at, "dial", why, dials, campaign_id=self._campaign_id
+                )
         if self._waits:
             connection.executemany(_WAIT, self._waits)
         if self._stops:
@@ -242,7 +247,8 @@ class _Taking:
                 claimed_at=self._now,
             )
         )
-        self._audit("dial", self._why(decision.because, tried), contact, attempt_id)
+        dials = self._dials.setdefault(self._why(decision.because, tried), [])
+        dials.append((contact.contact_id, attempt_id))
 
     def _why(self, because: Mapping[str, Any], tried: int) -> str:
         """Return the audit's words as JSON. The rules hand out the same ones for many contacts."""
@@ -272,9 +278,8 @@ class _Taking:
     def _audit(
         self,
         what: str,
-        detail: dict[str, Any] | str,
+        detail: dict[str, Any],
         contact: _Due,
-        attempt_id: int | None = None,
     ) -> None:
         self._transaction.audit(
             self._at,
@@ -282,7 +287,6 @@ class _Taking:
             detail,
             campaign_id=self._campaign_id,
             contact_id=contact.contact_id,
-            attempt_id=attempt_id,
         )
 
 

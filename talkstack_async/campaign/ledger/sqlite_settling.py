@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from ..records import Settlement
+from ..records import Reason, Settlement
 from ..states import AttemptState, ContactState, may_follow
 from .moments import to_ms
 from .writer import Transaction, to_json
@@ -95,15 +95,31 @@ class _Standing:
 def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> Sequence[bool]:
     """See `Ledger.settle`."""
     if all(map(_is_everyday, settlements)) and _place_all(transaction.connection, settlements):
-        answers = [True] * len(settlements)
-    else:
-        batch = _Batch(transaction.connection, settlements)
-        answers = [batch.accepts(settlement) for settlement in settlements]
-        batch.write()
+        _audit_placed(transaction, settlements)
+        return [True] * len(settlements)
+    batch = _Batch(transaction.connection, settlements)
+    answers = [batch.accepts(settlement) for settlement in settlements]
+    batch.write()
     for settlement, accepted in zip(settlements, answers, strict=True):
         if accepted:
             _audit(transaction, settlement)
     return answers
+
+
+def _audit_placed(transaction: Transaction, settlements: Sequence[Settlement]) -> None:
+    """Say of a whole batch that it was placed, in one line for each way it goes on."""
+    groups: dict[tuple[int, ContactState, str], list[tuple[int, int, str | None, int]]] = {}
+    for one in settlements:
+        key = (one.campaign_id, one.contact, one.detail)
+        groups.setdefault(key, []).append(
+            (one.contact_id, one.attempt_id, one.call_id, to_ms(one.at))
+        )
+    for (campaign_id, contact, detail), placed in groups.items():
+        words = {"contact": _CONTACT_WORDS[contact], "reason": Reason.PLACED.value}
+        if detail:
+            words["detail"] = detail
+        at = max(moment for *_, moment in placed)
+        transaction.audit_all(at, "placed", to_json(words), placed, campaign_id=campaign_id)
 
 
 def _is_everyday(settlement: Settlement) -> bool:
@@ -114,6 +130,7 @@ def _is_everyday(settlement: Settlement) -> bool:
         and settlement.cost_micros is None
         and settlement.suppress is None
         and settlement.error is None
+        and settlement.reason is Reason.PLACED
         and settlement.contact in _AFTER_PLACING
     )
 

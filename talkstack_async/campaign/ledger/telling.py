@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from ..records import (
 )
 from ..states import ContactState
 from .counting import is_in
+from .entries import said_of, told_together
 from .gathering import last_attempts
 from .moments import from_ms
 from .restoring import attempt_of, contact_of, suppression_of
@@ -82,14 +82,23 @@ def _listed(
 
 
 def _audited(connection: sa.Connection, names: Mapping[int, str]) -> Iterator[StoryLine]:
-    query = sa.select(audit).where(audit.c.contact_id.in_(list(names))).order_by(audit.c.seq)
-    for row in connection.execute(query):
-        detail = json.loads(row.detail or "{}")
-        if row.attempt_id is not None:
-            detail = {"attempt_id": row.attempt_id, **detail}
-        yield StoryLine(
-            at=from_ms(row.at), what=row.what, campaign=names[row.contact_id], detail=detail
+    # Entries about many attempts are gone through as text first: only a few name these contacts.
+    together = [audit.c.detail.like(f"%[{contact_id},%") for contact_id in names]
+    query = (
+        sa.select(audit)
+        .where(
+            sa.or_(
+                audit.c.contact_id.in_(list(names)),
+                sa.and_(told_together(), sa.or_(sa.false(), *together)),
+            )
         )
+        .order_by(audit.c.seq)
+    )
+    for row in connection.execute(query):
+        for contact_id, at, detail in said_of(row, names):
+            yield StoryLine(
+                at=from_ms(at), what=row.what, campaign=names[contact_id], detail=detail
+            )
 
 
 def _reported(

@@ -16,6 +16,7 @@ from ...phone import mask_number
 from ..records import Finding
 from ..states import OPEN, AttemptState, CampaignState, ContactState
 from .chain import Entry, check
+from .entries import of_attempts
 from .tables import attempt, audit, campaign, contact, import_
 
 __all__ = ["findings_in"]
@@ -80,7 +81,8 @@ def _listed(things: str, keys: Iterable[Any]) -> str:
 
 def _of_attempts() -> Iterator[_Check]:
     ids = sa.select(attempt.c.attempt_id)
-    dials = sa.select(audit.c.attempt_id).where(audit.c.what == "dial")
+    said = of_attempts()
+    dials = sa.select(said.c.attempt_id).where(said.c.what == "dial")
     yield (
         "every attempt is in the audit before it is dialled",
         "attempts without such an entry",
@@ -96,12 +98,12 @@ def _of_attempts() -> Iterator[_Check]:
         "attempts that stand elsewhere",
         sa.select(attempt.c.attempt_id, _state_name())
         .where(_in(attempt.c.state, _SETTLED))
-        .except_(sa.select(audit.c.attempt_id, audit.c.what)),
+        .except_(sa.select(said.c.attempt_id, said.c.what)),
     )
     yield (
         "every attempt is dialled at most once",
         "attempts with several dials in the audit",
-        dials.group_by(audit.c.attempt_id).having(sa.func.count() > 1),
+        dials.group_by(said.c.attempt_id).having(sa.func.count() > 1),
     )
     yield (
         "every attempt has a state that is known",

@@ -73,6 +73,27 @@ class Transaction:
             (self._seq, at, what, campaign_id, contact_id, attempt_id, text, self._hash)
         )
 
+    def audit_all(
+        self,
+        at: int,
+        what: str,
+        words: str,
+        of: Sequence[tuple[Any, ...]],
+        *,
+        campaign_id: int,
+    ) -> None:
+        """Add one line that is said of many attempts at once: a call costs two of them otherwise.
+
+        Args:
+            at: The moment.
+            what: What happened to them.
+            words: What is said of all, a JSON object as text.
+            of: Contact and attempt of each, and what is said of it alone.
+            campaign_id: Whose they are.
+        """
+        # `entries.said_of` and the readers know this form.
+        self.audit(at, what, f'{words[:-1]},"of":{to_json(of)}}}', campaign_id=campaign_id)
+
     def commit(self) -> None:
         """Write the audit and make everything durable."""
         if self._entries:
