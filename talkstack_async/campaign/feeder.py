@@ -34,8 +34,9 @@ __all__ = ["CLOCK_TOLERANCE_SECONDS", "Ending", "Feeder"]
 CLOCK_TOLERANCE_SECONDS = 60.0
 # A pause, a cancellation, a new pace and new contacts are noticed within this many seconds.
 _NOTICE = 1.0
-# While a claim is being written, this much of a second's calls will have ended.
-_CLAIM_TAKES = 0.05
+# So much of a second's calls may have ended before a claim is written: on a slow disk, or behind
+# a large group. It is also how much is claimed ahead.
+_CLAIM_TAKES = 0.1
 _GATHER_SECONDS = 0.005
 # Of a pace, so much is claimed ahead: enough to be smooth, and little to look for after a crash.
 _CLAIMED_AHEAD = 0.1
@@ -198,7 +199,7 @@ class Feeder:
         await self._run.clock.sleep(_GATHER_SECONDS)
         elapsed = max(self._run.clock.monotonic() - began, 0.001)
         rate = (crew.finished - before) / elapsed
-        self._jobs_per_second += 0.3 * (rate - self._jobs_per_second)
+        self._jobs_per_second += 0.5 * (rate - self._jobs_per_second)
 
     async def _is_quiet(self, crew: Crew) -> bool:
         """Say whether nothing is under way, also nothing whose end is not known yet."""

@@ -46,6 +46,7 @@ def room_for_claims(load: Load) -> int:
     if load.breaker is not None:
         return max(0, min(room, load.breaker))
     is_idle = load.queued == 0 and load.busy == 0
-    worth = min(_WORTH_A_COMMIT, max(1, load.slots // 4)) + load.soon // 2
+    # Refilled when half of what was claimed ahead is gone, so that nobody waits for a commit.
+    worth = min(_WORTH_A_COMMIT, max(1, load.slots // 4)) + min(load.soon, _MOST_AT_ONCE) // 2
     worth = min(worth, load.turns or 1)
     return room if room >= worth or (is_idle and room > 0) else 0
