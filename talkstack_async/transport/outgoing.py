@@ -46,6 +46,11 @@ class Outgoing:
 
     def serialise(self, *, target: bytes, headers: bytes) -> bytes:
         """Serialise head and body into one piece, so that they leave in one write."""
+        body = self.request.body
+        return b"%b%d\r\n\r\n%b" % (self.head(target=target, headers=headers), len(body), body)
+
+    def head(self, *, target: bytes, headers: bytes) -> bytes:
+        """Serialise the head up to the length of the body, which differs from call to call."""
         request = self.request
         return b"".join(
             (
@@ -58,8 +63,5 @@ class Outgoing:
                 b"Content-Type: ",
                 request.content_type.encode(),
                 b"\r\nContent-Length: ",
-                str(len(request.body)).encode(),
-                b"\r\n\r\n",
-                request.body,
             )
         )

@@ -165,6 +165,7 @@ class SessionManager:
                     limit=self._limit(),
                     clock=self._clock,
                     observer=self._observer,
+                    is_borrowed=self._borrowed is not None,
                 )
         return self._pools[origin.key]
 

@@ -12,6 +12,8 @@ from talkstack_async import CallRequest, Client, TalkstackError
 from tests.support.clients import client_for, number
 from tests.support.raw_server import Plan, RawServer, http, id_for
 
+pytestmark = pytest.mark.usefixtures("lane")
+
 
 def moody(dice: random.Random) -> Plan:
     """A service that is mostly well, often late, and sometimes leaves a stray reply behind."""
