@@ -20,6 +20,7 @@ import platform
 import re
 import select
 import sys
+from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 import aiohttp
@@ -86,9 +87,9 @@ class FastLane:
         self._phases = phases(config, origin)
         self._idle_seconds = config.pool.idle_seconds
         self._idle: list[Line] = []  # the one used last is at the end
+        self._leaving: list[tuple[Line, Waiter, Outgoing]] = []
         self._retiring: asyncio.TimerHandle | None = None
         self._heads: dict[tuple[str, bytes], bytes] = {}
-        self._watches = self._phases.sock_read is not None
         self._make = _StreamLine if _is_uvloop(self._loop) else _BufferedLine
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
 
@@ -97,35 +98,40 @@ class FastLane:
 
         `outgoing.mark` tells afterwards, however this ends, whether a byte may have left.
         """
-        line = self._take_idle() or await self._open(outgoing)
-        # From the look at the connection, a moment ago, to the write: no await.
-        try:
-            data = self._serialise(outgoing)
-            self._count(line)
+        while True:
+            line = self._take_idle()
+            is_fresh = line is None
+            if line is None:
+                line = await self._open(outgoing)
             waiter = line.expect_reply()
-            outgoing.mark.sent = True
-            line.transport.write(data)
-            del data  # tools that show the variables of every frame would show the credential
-            if line.is_backed_up:
-                await self._flush(line)
-            if self._watches:
-                line.watch_silence()
-            plain = await waiter
-            if plain is None:
-                reply = await self._read_odd(line, outgoing)
+            try:
+                if is_fresh:  # from the look in `_open` to the write: no await
+                    self._send(line, outgoing)
+                else:
+                    self._let_leave(line, waiter, outgoing)
+                answer = await waiter
+                if answer is not None:
+                    head, body, status = answer
+                    reply = Reply(
+                        status=status,
+                        headers=Headers(head),
+                        body=body,
+                        request_id=outgoing.request_id,
+                    )
+                elif line.has_left or line.failure is not None:
+                    reply = await self._read_odd(line, outgoing)
+                else:
+                    line.close()
+                    continue  # it was closed before anything left: take the next
+            except BaseException:
+                self._give_up(line)
+                raise
+            if line.may_be_reused():
+                line.idle_since = self._loop.time()
+                self._keep(line)
             else:
-                head, body, status = plain
-                reply = Reply(
-                    status=status, headers=Headers(head), body=body, request_id=outgoing.request_id
-                )
-        except BaseException:
-            line.close()
-            raise
-        if line.may_be_reused():
-            self._keep(line)
-        else:
-            line.close()
-        return reply
+                line.close()
+            return reply
 
     def adopt(self, connection: Connection) -> None:
         """Take a connection that was made ahead of need."""
@@ -144,12 +150,12 @@ class FastLane:
     # --- Connections.
 
     def _take_idle(self) -> Line | None:
-        """Take the connection that was used last, if it is in order at this very moment."""
+        """Take the connection that was used last."""
         idle = self._idle
         oldest = self._loop.time() - self._idle_seconds
         while idle:
             line = idle.pop()
-            if line.idle_since >= oldest and line.is_quiet():
+            if line.idle_since >= oldest and line.may_be_reused():
                 return line
             line.close()
         return None
@@ -176,15 +182,7 @@ class FastLane:
             connection, protocol, limit=self._limit, phases=self._phases, buffer=self._buffer
         )
 
-    def _count(self, line: Line) -> None:
-        if line.was_used:
-            self.reused += 1
-        else:
-            line.was_used = True
-            self.opened += 1
-
     def _keep(self, line: Line) -> None:
-        line.idle_since = self._loop.time()
         self._idle.append(line)
         if self._retiring is None:
             self._retiring = self._loop.call_later(self._idle_seconds, self._retire)
@@ -195,15 +193,61 @@ class FastLane:
             self._retiring.cancel()
             self._retiring = None
         oldest = self._loop.time() - self._idle_seconds
-        kept = [line for line in self._idle if line.idle_since > oldest]
-        for line in self._idle[: len(self._idle) - len(kept)]:
-            line.close()
-        self._idle = kept
-        if kept:
-            when = kept[0].idle_since + self._idle_seconds
+        before, self._idle = self._idle, []
+        for line in before:
+            if line.idle_since > oldest:
+                self._idle.append(line)
+            else:
+                line.close()
+        if self._idle:
+            when = min(line.idle_since for line in self._idle) + self._idle_seconds
             self._retiring = self._loop.call_at(when, self._retire)
 
     # --- What goes over them.
+
+    def _let_leave(self, line: Line, waiter: Waiter, outgoing: Outgoing) -> None:
+        """Send a request together with all others that are ready in this turn of the loop.
+
+        They leave one right after the other, so the other end is woken once for many. Measured:
+        an eighth of the whole cost of a call.
+        """
+        if not self._leaving:
+            self._loop.call_soon(self._send_all)
+        self._leaving.append((line, waiter, outgoing))
+
+    def _send_all(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        for line, waiter, outgoing in leaving:
+            if waiter.done():
+                continue  # cancelled meanwhile; the line may be somebody else's by now
+            # From this look at the connection to the write: no await, nothing in between.
+            if line.is_quiet():
+                self._send(line, outgoing)
+            else:
+                line.give_way()
+
+    def _send(self, line: Line, outgoing: Outgoing) -> None:
+        try:
+            data = self._serialise(outgoing)
+            if line.was_used:
+                self.reused += 1
+            else:
+                line.was_used = True
+                self.opened += 1
+            line.has_left = outgoing.mark.sent = True
+            line.transport.write(data)
+            del data  # tools that show the variables of every frame would show the credential
+            line.watch(self._write_seconds)
+        except Exception as failure:
+            line.fail(failure)
+
+    def _give_up(self, line: Line) -> None:
+        """Close a connection over which something left; keep one that was only to be used."""
+        if line.has_left or not line.may_be_reused():
+            line.close()
+        else:
+            line.expect_nothing()
+            self._keep(line)
 
     def _serialise(self, outgoing: Outgoing) -> bytes:
         request = outgoing.request
@@ -219,14 +263,6 @@ class FastLane:
             target = self._origin.target(request.target).encode()
             head = self._heads[key] = outgoing.head(target=target, headers=self._origin.headers)
         return b"%b%d\r\n\r\n%b" % (head, len(request.body), request.body)
-
-    async def _flush(self, line: Line) -> None:
-        """Wait until the operating system took a request that was too large for one go."""
-        try:
-            async with asyncio.timeout(self._write_seconds):
-                await line.drained()
-        except TimeoutError as error:
-            raise WriteTimeoutError("the service did not take the whole request") from error
 
     async def _read_odd(self, line: Line, outgoing: Outgoing) -> Reply:
         """Let aiohttp read a reply that is not plain, the way `ClientResponse` does."""
@@ -267,18 +303,18 @@ class Line(asyncio.BaseProtocol):
         self.handler = handler
         self.transport = cast("asyncio.Transport", handler.transport)
         self.was_used = False
-        self.idle_since = 0.0
+        self.has_left = False  # a byte of the request that is waited for
         self.is_backed_up = False
         self.failure: Exception | None = None
         self._connection = connection
         self._loop = asyncio.get_running_loop()
+        self.idle_since = self._loop.time()
         self._limit = limit
         self._buffer = buffer
         self._read_seconds = phases.sock_read
         self._waiter: Waiter | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._is_lost = False
-        self._silence: asyncio.TimerHandle | None = None
+        self._held: tuple[Answer] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._part: bytearray | None = None
         self._wanted = 0
         self._is_odd = False  # the handler reads this reply
@@ -308,25 +344,31 @@ class Line(asyncio.BaseProtocol):
 
     def expect_reply(self) -> Waiter:
         """Wait for a reply: head, body and status of a plain one, None for anything else."""
-        self._waiter = self._loop.create_future()
-        return self._waiter
+        self.has_left = False
+        waiter = self._waiter = self._loop.create_future()
+        return waiter
 
-    def watch_silence(self) -> None:
-        """Fail if nothing is heard for too long."""
-        if self._read_seconds is not None and not self._is_odd and self._waiter is not None:
-            self._stop_watching()
-            self._silence = self._loop.call_later(self._read_seconds, self._fall_silent)
+    def expect_nothing(self) -> None:
+        """Forget a request that did not leave."""
+        self._waiter = None
 
-    async def drained(self) -> None:
-        """Wait until nothing is left to be written."""
-        self._drained = self._loop.create_future()
-        try:
-            if not self._is_lost:
-                await self._drained
-        finally:
-            self._drained = None
-        if self._is_lost:
-            raise self.failure or ServerDisconnectedError()
+    def give_way(self) -> None:
+        """Tell whoever waits that the connection cannot be used."""
+        self._is_spoiled = True
+        self._wake(None)
+
+    def fail(self, failure: Exception) -> None:
+        """Tell whoever waits for a reply what went wrong."""
+        self.failure = failure
+        self._is_spoiled = True
+        self._wake(None)
+
+    def watch(self, write_seconds: float) -> None:
+        """Watch what was just written: that it is taken in time, and then that it is answered."""
+        if self.is_backed_up:
+            self._set_timer(write_seconds, self._fail_to_write)
+        elif self._read_seconds is not None:
+            self._set_timer(self._read_seconds, self._fall_silent)
 
     def end_odd_reply(self) -> None:
         """Read plain replies again, unless aiohttp says that the connection is spent."""
@@ -336,80 +378,91 @@ class Line(asyncio.BaseProtocol):
     def close(self) -> None:
         """Give the connection up; nothing that still comes in reaches anybody."""
         self._is_spoiled = True
-        self._waiter = None
-        self._stop_watching()
+        self._waiter = self._part = self._held = None
+        self._stop_timer()
         self._connection.close()
 
     # --- For the transport.
 
     def take(self, data: bytes) -> None:
         """Take what came in."""
-        waiter = self._waiter
-        if waiter is None:
+        if self._waiter is None or not self.has_left or self._held is not None or self._is_odd:
             self._take_unexpected(data)
             return
         if self._part is not None:
-            self._take_part(self._part, data, waiter)
+            self._take_part(self._part, data)
             return
         head = find_plain_head(data)
         if head is None:
-            self._hand_over(data, waiter)
+            self._hand_over(data)
             return
         start = head.end()
         end = start + int(head[2])
         if end == len(data):
-            self._answer(waiter, (data[:start], data[start:], int(head[1])))
+            self._wake((data[:start], data[start:], int(head[1])))
         elif end < len(data) or end - start > self._limit:
-            self._hand_over(data, waiter)
+            self._hand_over(data)
         else:
             self._part, self._wanted = bytearray(data), end
-            self.watch_silence()
+            self._put_off_silence()
 
     def eof_received(self) -> None:
         if self._is_odd:
             self.handler.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_lost = True
-        self._stop_watching()
         self.handler.connection_lost(exc)
-        if self._part is not None:
-            self._fail(ClientPayloadError("the reply is not complete"))
+        if self._is_odd and not self.is_backed_up:
+            self._is_spoiled = True  # the handler knows whether the reply was whole
+        elif not self.has_left:
+            self.give_way()
+        elif self._part is not None:
+            self.fail(ClientPayloadError("the reply is not complete"))
         elif isinstance(exc, OSError):
-            self._fail(ClientOSError(*exc.args))
-        elif not self._is_odd:
-            self._fail(exc or ServerDisconnectedError())
-        self._wake_writer()
+            self.fail(ClientOSError(*exc.args))
+        else:
+            self.fail(exc or ServerDisconnectedError())
 
     def pause_writing(self) -> None:
         self.is_backed_up = True
 
     def resume_writing(self) -> None:
         self.is_backed_up = False
-        self._wake_writer()
+        if self._waiter is None:
+            return
+        self._stop_timer()
+        if self._held is not None:
+            self._wake(self._held[0])
+        elif self._read_seconds is not None:
+            self._set_timer(self._read_seconds, self._fall_silent)
 
     # --- Ourselves.
 
-    def _answer(self, waiter: Waiter, answer: Answer) -> None:
-        self._waiter = self._part = None
-        if self._silence is not None:
-            self._stop_watching()
-        if not waiter.done():
+    def _wake(self, answer: Answer) -> None:
+        if self.is_backed_up and self.failure is None:
+            # A reply to a request that is not yet taken whole waits for that, as aiohttp does it.
+            self._held = (answer,)
+            return
+        waiter, self._waiter = self._waiter, None
+        self._part = self._held = None
+        if self._timer is not None:
+            self._stop_timer()
+        if waiter is not None and not waiter.done():
             waiter.set_result(answer)
 
-    def _take_part(self, part: bytearray, data: bytes, waiter: Waiter) -> None:
+    def _take_part(self, part: bytearray, data: bytes) -> None:
         part += data
         if len(part) < self._wanted:
-            self.watch_silence()
+            self._put_off_silence()
             return
         whole = bytes(part)
         head = find_plain_head(whole)
         if len(whole) > self._wanted or head is None:
             self._part = None
-            self._hand_over(whole, waiter)
+            self._hand_over(whole)
         else:
             start = head.end()
-            self._answer(waiter, (whole[:start], whole[start:], int(head[1])))
+            self._wake((whole[:start], whole[start:], int(head[1])))
 
     def _take_unexpected(self, data: bytes) -> None:
         if self._is_odd:
@@ -419,10 +472,8 @@ class Line(asyncio.BaseProtocol):
         self._is_spoiled = True
         self.transport.close()
 
-    def _hand_over(self, data: bytes, waiter: Waiter) -> None:
+    def _hand_over(self, data: bytes) -> None:
         """Let aiohttp read this reply, from its first byte on."""
-        self._waiter = None
-        self._stop_watching()
         self._is_odd = True
         self.handler.set_response_params(
             read_until_eof=True,
@@ -430,28 +481,26 @@ class Line(asyncio.BaseProtocol):
             timeout_ceil_threshold=float("inf"),
         )
         self.handler.data_received(data)
-        if not waiter.done():
-            waiter.set_result(None)
+        self._wake(None)
 
     def _fall_silent(self) -> None:
-        self._silence = None
-        self._fail(aiohttp.SocketTimeoutError("the service stayed silent too long"))
+        self.fail(aiohttp.SocketTimeoutError("the service stayed silent too long"))
 
-    def _fail(self, failure: Exception) -> None:
-        waiter, self._waiter = self._waiter, None
-        self.failure = failure
-        self._is_spoiled = True
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+    def _fail_to_write(self) -> None:
+        self.fail(WriteTimeoutError("the service did not take the whole request"))
 
-    def _stop_watching(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
+    def _put_off_silence(self) -> None:
+        if self._read_seconds is not None and not self.is_backed_up:
+            self._set_timer(self._read_seconds, self._fall_silent)
 
-    def _wake_writer(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+    def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class _BufferedLine(Line, asyncio.BufferedProtocol):

@@ -75,6 +75,15 @@ class SessionManager:
         known = self._pools.get(self._origins[host].key)
         return known if known is not None else await self._open(self._origins[host])
 
+    def ready_pool(self, host: Host) -> HostPool | None:
+        """Return the pool of a host if it is open already, at the cost of no coroutine.
+
+        Raises:
+            ClosedError, WrongEventLoopError: As `pool` does.
+        """
+        self._check_usable()
+        return self._pools.get(self._origins[host].key)
+
     def reserve(self, connections: int) -> None:
         """Make room for a number of requests at once; never makes a pool smaller.
 

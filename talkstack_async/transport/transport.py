@@ -31,7 +31,7 @@ from ..wire.endpoints import Effect, Endpoint, NeededCredential
 from ..wire.replies import Reply, error_of
 from ..wire.requests import HttpRequest
 from .credentials import Credential, hands_out, without
-from .deadline import Deadline
+from .deadline import Deadline, Deadlines
 from .keeper import TokenKeeper, may_renew_for
 from .outgoing import Outgoing, SentMark
 from .retry import Patience, may_repeat
@@ -60,6 +60,7 @@ class Transport:
         self._clock = clock
         self._observer = observer
         self._on_reply: OnReply | None = None
+        self._deadlines: Deadlines | None = None
         # Letters only, so that nobody takes a request's id for a phone number.
         self._prefix = "".join(secrets.choice("bcdfghjkmnpqrstvwxz") for _ in range(6))
         self._numbers = itertools.count(1)
@@ -106,7 +107,7 @@ class Transport:
         watch = _Watch(self._clock.monotonic())
         total = self._config.timeouts.total if total_seconds is None else total_seconds
         try:
-            with Deadline(total) as deadline:
+            with self._deadline(total) as deadline:
                 reply = await self._until_answered(
                     outgoing, watch, deadline, wait_out_refusals=wait_out_refusals
                 )
@@ -125,6 +126,15 @@ class Transport:
             self._report_success(outgoing, watch, reply)
         return result
 
+    def _deadline(self, seconds: float) -> Deadline:
+        """Make a deadline; those that have the configured span share a timer."""
+        if seconds != self._config.timeouts.total:
+            return Deadline(seconds)
+        loop, together = asyncio.get_running_loop(), self._deadlines
+        if together is None or together.loop is not loop or together.seconds != seconds:
+            together = self._deadlines = Deadlines(loop, seconds)
+        return Deadline(seconds, together)
+
     async def _until_answered(
         self,
         outgoing: Outgoing,
@@ -133,15 +143,18 @@ class Transport:
         *,
         wait_out_refusals: bool,
     ) -> Reply:
-        keeper = self._keeper
+        keeper, host = self._keeper, outgoing.request.endpoint.host
         if keeper is not None and outgoing.request.endpoint.credential is NeededCredential.NONE:
             keeper = None
         while True:
             if keeper is not None:
                 await self._equip(outgoing, keeper)
             watch.attempts += 1
+            # Whatever was tried before had no effect, or is a read: the mark is of this try alone.
+            outgoing.mark.sent = False
             try:
-                reply = await self._once(outgoing)
+                pool = self._sessions.ready_pool(host) or await self._sessions.pool(host)
+                reply = self._judge(outgoing, await pool.exchange(outgoing))
             except TalkstackError as failure:
                 if not _may_renew(outgoing, watch, failure, keeper):
                     wait = self._wait_before(outgoing, watch, failure, wait_out_refusals)
@@ -180,11 +193,8 @@ class Transport:
         watch.patience = watch.patience or Patience(self._config.retry)
         return watch.patience.next_wait(failure)
 
-    async def _once(self, outgoing: Outgoing) -> Reply:
-        # Whatever was tried before had no effect, or is a read: the mark is of this try alone.
-        outgoing.mark.sent = False
-        pool = await self._sessions.pool(outgoing.request.endpoint.host)
-        reply = await pool.exchange(outgoing)
+    def _judge(self, outgoing: Outgoing, reply: Reply) -> Reply:
+        """Return a reply that is a success, without our credential in it; raise for any other."""
         request = outgoing.request
         if self._credentials.occurs_in(reply.body) or request.secrets:
             reply = self._redacted(request, reply)

@@ -15,6 +15,7 @@ from ..models.fields import UNSET
 from ..phone import PhoneNumber
 from ..secret import Secret
 from .endpoints import CALLS_MAKE, Endpoint
+from .quick_json import encode_object
 
 __all__ = [
     "HttpRequest",
@@ -126,21 +127,44 @@ def make_call_request(
     """
     if not isinstance(call, CallRequest):
         raise InvalidRequestError(f"a CallRequest was expected, not {type(call).__name__}")
-    body: dict[str, Any] = {
-        "number": number_text(call.number, check=check_number),
-        "projectId": defaulted("project_id", call.project_id or project_id),
-        "agentId": defaulted("agent_id", call.agent_id or agent_id),
-    }
+    number = number_text(call.number, check=check_number)
+    quoted = f'"{number}"' if check_number else _encode_strictly(number)
+    ids = _ids(call.project_id or project_id, call.agent_id or agent_id)
     variables = call.dynamic_variables
     if not variables:
-        return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, _encode_strictly(body).encode())
+        return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, f'{{"number":{quoted},{ids}}}'.encode())
     if not isinstance(variables, dict) or not all(isinstance(name, str) for name in variables):
         raise InvalidRequestError(_unfit_variable(call))
-    body["dynamicVariables"] = variables
     try:
-        return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, _encode_strictly(body).encode())
+        told = encode_object(variables)
+        body = f'{{"number":{quoted},{ids},"dynamicVariables":{told}}}'.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(_unfit_variable(call)) from error
+    return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, body)
+
+
+def _ids(project_id: object, agent_id: object) -> str:
+    """Return the part of a body that is the same for a whole list, ready to be put in."""
+    if type(project_id) is not str or type(agent_id) is not str:
+        return _ids_anew(project_id, agent_id)
+    known = _known_ids.get((project_id, agent_id))
+    if known is None:
+        if len(_known_ids) >= _IDS_KEPT:
+            _known_ids.clear()
+        known = _known_ids[project_id, agent_id] = _ids_anew(project_id, agent_id)
+    return known
+
+
+def _ids_anew(project_id: object, agent_id: object) -> str:
+    ids = {
+        "projectId": defaulted("project_id", project_id),
+        "agentId": defaulted("agent_id", agent_id),
+    }
+    return _encode_strictly(ids)[1:-1]
+
+
+_known_ids: dict[tuple[str, str], str] = {}
+_IDS_KEPT = 1024
 
 
 def number_text(number: object, *, check: bool) -> str:

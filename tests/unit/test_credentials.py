@@ -243,7 +243,7 @@ class Quoting:
     def __init__(self, status: int, body: bytes) -> None:
         self._reply = Reply(status=status, headers={}, body=body)
 
-    async def pool(self, host: Host) -> Quoting:
+    def ready_pool(self, host: Host) -> Quoting:
         return self
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
