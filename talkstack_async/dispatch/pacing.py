@@ -50,9 +50,14 @@ class Pace:
         # The wait that is running was worked out from the old pace.
         self._next_at += self._interval - before
 
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever asks now need not wait for a turn."""
+        return not (self._calls_per_second or self._gap or self._held_until or self._line.locked())
+
     async def turn(self) -> None:
         """Wait for one's turn to place a call. First come, first served."""
-        if not self._interval and not self._held_until and not self._line.locked():
+        if self.is_open:
             return
         async with self._line:
             while (wait := self._due_at() - self._clock.monotonic()) > 0:

@@ -77,7 +77,8 @@ class Placing:
         """
         patience: Patience | None = None
         while True:
-            await self._pace.turn()
+            if not self._pace.is_open:
+                await self._pace.turn()
             try:
                 result = await self._calls.place(request, wait_out_refusals=False, mark=flight)
             except ThrottledError as refusal:

@@ -38,6 +38,14 @@ class Source:
         """
         if self.is_asynchronous:
             return await anext(cast("AsyncIterator[CallRequest]", self._iterator))
+        return self.pull_now()
+
+    def pull_now(self) -> CallRequest:
+        """Return the next request of a source that is not asynchronous.
+
+        Raises:
+            StopAsyncIteration: There is none.
+        """
         try:
             return next(cast("Iterator[CallRequest]", self._iterator))
         except StopIteration:

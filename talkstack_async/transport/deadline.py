@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self
 
 __all__ = ["Deadline", "Deadlines"]
 
@@ -63,7 +63,7 @@ class Deadline:
 
     def __init__(self, seconds: float, together: Deadlines | None = None) -> None:
         loop = self._loop = asyncio.get_running_loop() if together is None else together.loop
-        self._task = cast("asyncio.Task[object]", asyncio.current_task(loop))
+        self._task: Any = asyncio.current_task(loop)
         self._has_passed = False
         self._timer: asyncio.TimerHandle | None = None
         self._together = together

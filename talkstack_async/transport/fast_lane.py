@@ -103,12 +103,15 @@ class FastLane:
             is_fresh = line is None
             if line is None:
                 line = await self._open(outgoing)
-            waiter = line.expect_reply()
+            waiter = line.waiter = self._loop.create_future()
+            line.has_left = False
             try:
                 if is_fresh:  # from the look in `_open` to the write: no await
                     self._send(line, outgoing)
                 else:
-                    self._let_leave(line, waiter, outgoing)
+                    if not self._leaving:
+                        self._loop.call_soon(self._send_all)
+                    self._leaving.append((line, waiter, outgoing))
                 answer = await waiter
                 if answer is not None:
                     head, body, status = answer
@@ -126,11 +129,11 @@ class FastLane:
             except BaseException:
                 self._give_up(line)
                 raise
-            if line.may_be_reused():
+            if line.is_spent:
+                line.close()
+            else:
                 line.idle_since = self._loop.time()
                 self._keep(line)
-            else:
-                line.close()
             return reply
 
     def adopt(self, connection: Connection) -> None:
@@ -155,7 +158,7 @@ class FastLane:
         oldest = self._loop.time() - self._idle_seconds
         while idle:
             line = idle.pop()
-            if line.idle_since >= oldest and line.may_be_reused():
+            if line.idle_since >= oldest and not line.is_spent:
                 return line
             line.close()
         return None
@@ -168,10 +171,10 @@ class FastLane:
         except BaseException:
             line.close()
             raise
-        if line.may_be_reused():
-            return line
-        line.close()
-        raise stale(outgoing)
+        if line.is_spent or line.transport.is_closing():
+            line.close()
+            raise stale(outgoing)
+        return line
 
     def _line(self, connection: Connection) -> Line:
         protocol = connection.protocol
@@ -205,17 +208,12 @@ class FastLane:
 
     # --- What goes over them.
 
-    def _let_leave(self, line: Line, waiter: Waiter, outgoing: Outgoing) -> None:
-        """Send a request together with all others that are ready in this turn of the loop.
+    def _send_all(self) -> None:
+        """Send the requests that became ready in this turn of the loop.
 
         They leave one right after the other, so the other end is woken once for many. Measured:
         an eighth of the whole cost of a call.
         """
-        if not self._leaving:
-            self._loop.call_soon(self._send_all)
-        self._leaving.append((line, waiter, outgoing))
-
-    def _send_all(self) -> None:
         leaving, self._leaving = self._leaving, []
         for line, waiter, outgoing in leaving:
             if waiter.done():
@@ -243,10 +241,10 @@ class FastLane:
 
     def _give_up(self, line: Line) -> None:
         """Close a connection over which something left; keep one that was only to be used."""
-        if line.has_left or not line.may_be_reused():
+        if line.has_left or line.is_spent:
             line.close()
         else:
-            line.expect_nothing()
+            line.waiter = None
             self._keep(line)
 
     def _serialise(self, outgoing: Outgoing) -> bytes:
@@ -303,7 +301,9 @@ class Line(asyncio.BaseProtocol):
         self.handler = handler
         self.transport = cast("asyncio.Transport", handler.transport)
         self.was_used = False
-        self.has_left = False  # a byte of the request that is waited for
+        self.waiter: Waiter | None = None  # for the reply
+        self.has_left = False  # a byte of the request whose reply is waited for
+        self.is_spent = False  # there must not be another request
         self.is_backed_up = False
         self.failure: Exception | None = None
         self._connection = connection
@@ -312,13 +312,12 @@ class Line(asyncio.BaseProtocol):
         self._limit = limit
         self._buffer = buffer
         self._read_seconds = phases.sock_read
-        self._waiter: Waiter | None = None
+        self._is_lost = False
         self._held: tuple[Answer] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._part: bytearray | None = None
         self._wanted = 0
         self._is_odd = False  # the handler reads this reply
-        self._is_spoiled = False
         self._poll = select.poll()
         self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         # With no room to buffer, whatever is left unsent shows at once. Over TLS, a limit of 0
@@ -336,31 +335,17 @@ class Line(asyncio.BaseProtocol):
 
     def is_quiet(self) -> bool:
         """Say whether the connection is open, in order, and nothing came in behind our back."""
-        return not (self.transport.is_closing() or self._is_spoiled or self._poll.poll(0))
-
-    def may_be_reused(self) -> bool:
-        """Say whether nothing is known that speaks against another request."""
-        return not (self._is_spoiled or self._is_odd or self.transport.is_closing())
-
-    def expect_reply(self) -> Waiter:
-        """Wait for a reply: head, body and status of a plain one, None for anything else."""
-        self.has_left = False
-        waiter = self._waiter = self._loop.create_future()
-        return waiter
-
-    def expect_nothing(self) -> None:
-        """Forget a request that did not leave."""
-        self._waiter = None
+        return not (self.is_spent or self.transport.is_closing() or self._poll.poll(0))
 
     def give_way(self) -> None:
         """Tell whoever waits that the connection cannot be used."""
-        self._is_spoiled = True
+        self.is_spent = True
         self._wake(None)
 
     def fail(self, failure: Exception) -> None:
         """Tell whoever waits for a reply what went wrong."""
         self.failure = failure
-        self._is_spoiled = True
+        self.is_spent = True
         self._wake(None)
 
     def watch(self, write_seconds: float) -> None:
@@ -373,12 +358,12 @@ class Line(asyncio.BaseProtocol):
     def end_odd_reply(self) -> None:
         """Read plain replies again, unless aiohttp says that the connection is spent."""
         self._is_odd = False
-        self._is_spoiled = self._is_spoiled or self.handler.should_close
+        self.is_spent = self._is_lost or self.handler.should_close
 
     def close(self) -> None:
         """Give the connection up; nothing that still comes in reaches anybody."""
-        self._is_spoiled = True
-        self._waiter = self._part = self._held = None
+        self.is_spent = True
+        self.waiter = self._part = self._held = None
         self._stop_timer()
         self._connection.close()
 
@@ -386,7 +371,7 @@ class Line(asyncio.BaseProtocol):
 
     def take(self, data: bytes) -> None:
         """Take what came in."""
-        if self._waiter is None or not self.has_left or self._held is not None or self._is_odd:
+        if self.waiter is None or not self.has_left or self._held is not None or self._is_odd:
             self._take_unexpected(data)
             return
         if self._part is not None:
@@ -412,9 +397,10 @@ class Line(asyncio.BaseProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.handler.connection_lost(exc)
+        self._is_lost = True
         if self._is_odd and not self.is_backed_up:
-            self._is_spoiled = True  # the handler knows whether the reply was whole
-        elif not self.has_left:
+            return  # the handler knows whether the reply was whole
+        if not self.has_left:
             self.give_way()
         elif self._part is not None:
             self.fail(ClientPayloadError("the reply is not complete"))
@@ -428,7 +414,7 @@ class Line(asyncio.BaseProtocol):
 
     def resume_writing(self) -> None:
         self.is_backed_up = False
-        if self._waiter is None:
+        if self.waiter is None:
             return
         self._stop_timer()
         if self._held is not None:
@@ -443,7 +429,7 @@ class Line(asyncio.BaseProtocol):
             # A reply to a request that is not yet taken whole waits for that, as aiohttp does it.
             self._held = (answer,)
             return
-        waiter, self._waiter = self._waiter, None
+        waiter, self.waiter = self.waiter, None
         self._part = self._held = None
         if self._timer is not None:
             self._stop_timer()
@@ -469,12 +455,12 @@ class Line(asyncio.BaseProtocol):
             self.handler.data_received(data)
             return
         # A reply to nobody, or more than one to somebody: this connection is out of step.
-        self._is_spoiled = True
+        self.is_spent = True
         self.transport.close()
 
     def _hand_over(self, data: bytes) -> None:
         """Let aiohttp read this reply, from its first byte on."""
-        self._is_odd = True
+        self._is_odd = self.is_spent = True
         self.handler.set_response_params(
             read_until_eof=True,
             read_timeout=self._read_seconds,

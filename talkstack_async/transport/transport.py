@@ -123,7 +123,7 @@ class Transport:
             _warn_of_cancelling(outgoing)
             raise
         if self._observer is not None:
-            self._report_success(outgoing, watch, reply)
+            self._notify_finished(outgoing, watch, reply.status, uncertain=False)
         return result
 
     def _deadline(self, seconds: float) -> Deadline:
@@ -235,9 +235,6 @@ class Transport:
         )
         status = failure.status if isinstance(failure, StatusError) else None
         self._notify_finished(outgoing, watch, status, uncertain=failure.uncertain)
-
-    def _report_success(self, outgoing: Outgoing, watch: _Watch, reply: Reply) -> None:
-        self._notify_finished(outgoing, watch, reply.status, uncertain=False)
 
     def _notify_finished(
         self, outgoing: Outgoing, watch: _Watch, status: int | None, *, uncertain: bool

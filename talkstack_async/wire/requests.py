@@ -133,14 +133,24 @@ def make_call_request(
     variables = call.dynamic_variables
     if not variables:
         return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, f'{{"number":{quoted},{ids}}}'.encode())
-    if not isinstance(variables, dict) or not all(isinstance(name, str) for name in variables):
-        raise InvalidRequestError(_unfit_variable(call))
+    if type(variables) is not dict or not _TEXT.issuperset(map(type, variables)):
+        variables = _with_text_names(call)
     try:
         told = encode_object(variables)
         body = f'{{"number":{quoted},{ids},"dynamicVariables":{told}}}'.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(_unfit_variable(call)) from error
     return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, body)
+
+
+def _with_text_names(call: CallRequest) -> dict[str, Any]:
+    variables = call.dynamic_variables
+    if not isinstance(variables, dict) or not all(isinstance(name, str) for name in variables):
+        raise InvalidRequestError(_unfit_variable(call))
+    return variables
+
+
+_TEXT = frozenset({str})
 
 
 def _ids(project_id: object, agent_id: object) -> str:
