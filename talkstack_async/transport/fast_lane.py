@@ -381,12 +381,12 @@ class Line(asyncio.BaseProtocol):
         if head is None:
             self._hand_over(data)
             return
-        start = head.end()
-        end = start + int(head[2])
-        if end == len(data):
-            self._wake((data[:start], data[start:], int(head[1])))
-        elif end < len(data) or end - start > self._limit:
+        start, length = head.end(), int(head[2])
+        end = start + length
+        if length > self._limit or end < len(data):
             self._hand_over(data)
+        elif end == len(data):
+            self._wake((data[:start], data[start:], int(head[1])))
         else:
             self._part, self._wanted = bytearray(data), end
             self._put_off_silence()
