@@ -12,7 +12,6 @@ from ..clock import Clock
 from ..config import ClientConfig
 from ..errors import (
     ClosedError,
-    ConfigurationError,
     ConnectError,
     ConnectTimeoutError,
     PoolTimeoutError,
@@ -20,7 +19,7 @@ from ..errors import (
 from ..telemetry import Observer, PoolWaited, notify
 from ..wire.replies import Reply
 from .connector import connect, phases
-from .fast_lane import FastLane, why_not
+from .fast_lane import FastLane
 from .lane import PublicLane
 from .origin import Origin, Proxy
 from .outgoing import Outgoing
@@ -67,7 +66,7 @@ class HostPool:
         limit: int,
         clock: Clock,
         observer: Observer | None,
-        is_borrowed: bool = False,
+        is_fast: bool,
     ) -> None:
         self.slots = Slots(limit)
         self._session = session
@@ -76,7 +75,11 @@ class HostPool:
         self._proxy = proxy
         self._clock = clock
         self._observer = observer
-        self._lane = self._choose_lane(is_borrowed=is_borrowed)
+        self._lane: PublicLane | FastLane
+        if is_fast:
+            self._lane = FastLane(session, origin, config)
+        else:
+            self._lane = PublicLane(session, origin, config, proxy)
         self._closing: asyncio.Event | None = None
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
@@ -148,18 +151,6 @@ class HostPool:
         finally:
             self._lane.close()
             await self._session.close()
-
-    def _choose_lane(self, *, is_borrowed: bool) -> PublicLane | FastLane:
-        wanted = self._config.pool.lane
-        if wanted != "public":
-            obstacle = why_not(self._config, is_borrowed=is_borrowed)
-            if obstacle is None:
-                return FastLane(self._session, self._origin, self._config)
-            if wanted == "fast":
-                raise ConfigurationError(
-                    f"PoolSettings(lane='fast') cannot be had here: {obstacle}; use 'auto'"
-                )
-        return PublicLane(self._session, self._origin, self._config, self._proxy)
 
     def _check_open(self) -> None:
         if self._closing is not None:

@@ -19,6 +19,7 @@ from ..errors import ClosedError, ConfigurationError, WrongEventLoopError
 from ..telemetry import Observer
 from ..wire.endpoints import Host
 from .connector import make_connector
+from .fast_lane import why_not
 from .lane import WholeRequest
 from .origin import Origin, Proxy, origins
 from .pool import HostPool, PoolStatistics
@@ -158,6 +159,7 @@ class SessionManager:
     async def _open(self, origin: Origin) -> HostPool:
         async with self._opening:
             if origin.key not in self._pools:
+                is_fast = self._takes_fast_lane()
                 session = ClientSession(
                     request_class=WholeRequest,
                     cookie_jar=DummyCookieJar(),
@@ -174,9 +176,20 @@ class SessionManager:
                     limit=self._limit(),
                     clock=self._clock,
                     observer=self._observer,
-                    is_borrowed=self._borrowed is not None,
+                    is_fast=is_fast,
                 )
         return self._pools[origin.key]
+
+    def _takes_fast_lane(self) -> bool:
+        wanted = self._config.pool.lane
+        if wanted == "public":
+            return False
+        obstacle = why_not(self._config, is_borrowed=self._borrowed is not None)
+        if obstacle is not None and wanted == "fast":
+            raise ConfigurationError(
+                f"PoolSettings(lane='fast') cannot be had here: {obstacle}; use 'auto'"
+            )
+        return obstacle is None
 
     async def _connection_options(self) -> dict[str, Any]:
         if self._borrowed is None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Self
+from typing import Self, cast
 
 import attrs
 
@@ -83,10 +83,9 @@ class _Desk(asyncio.Protocol):
         self.is_early = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
         self.server.connections += 1
-        self.server._transports.add(transport)
+        self.server._transports.add(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.closed += 1
