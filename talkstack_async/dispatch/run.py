@@ -212,7 +212,7 @@ class Run:
         try:
             if not self._slots.try_acquire():
                 await self._slots.acquire()
-            if len(self._workers) <= self._placing:  # nobody is idle
+            if self._placing >= len(self._workers) < self._slots.limit:  # nobody is idle
                 self.staff()
             try:
                 outcome = await self._place(request, flight)
