@@ -63,9 +63,10 @@ class Deadline:
 
     def __init__(self, seconds: float, together: Deadlines | None = None) -> None:
         loop = self._loop = asyncio.get_running_loop() if together is None else together.loop
-        self._task: Any = asyncio.current_task(loop)
+        task: Any = asyncio.current_task(loop)
+        self._task = task
+        self._cancelling: int = task.cancelling()
         self._has_passed = False
-        self._timer: asyncio.TimerHandle | None = None
         self._together = together
         self.when = loop.time() + seconds
 
@@ -79,11 +80,10 @@ class Deadline:
         self._task.cancel()
 
     def __enter__(self) -> Self:
-        self._cancelling = self._task.cancelling()
-        if self._together is None:
-            self._timer = self._loop.call_at(self.when, self.let_pass)
-        else:
+        if self._together is not None:
             self._together.add(self)
+        else:
+            self._timer = self._loop.call_at(self.when, self.let_pass)
         return self
 
     def __exit__(
@@ -94,7 +94,7 @@ class Deadline:
     ) -> None:
         if self._together is not None:
             self._together.remove(self)
-        elif self._timer is not None:
+        else:
             self._timer.cancel()
         if not self._has_passed:
             return

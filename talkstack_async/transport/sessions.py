@@ -82,7 +82,12 @@ class SessionManager:
         Raises:
             ClosedError, WrongEventLoopError: As `pool` does.
         """
-        self._check_usable()
+        if (
+            self._closed
+            or self._borrowed is not None
+            or self._loop is not asyncio.get_running_loop()
+        ):
+            self._check_usable()
         return self._pools.get(self._origins[host].key)
 
     def reserve(self, connections: int) -> None:

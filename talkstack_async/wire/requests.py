@@ -12,7 +12,7 @@ import attrs
 from ..errors import InvalidRequestError
 from ..models.calls import CallRequest
 from ..models.fields import UNSET
-from ..phone import PhoneNumber
+from ..phone import E164, PhoneNumber
 from ..secret import Secret
 from .endpoints import CALLS_MAKE, Endpoint
 from .quick_json import encode_object
@@ -179,6 +179,8 @@ _IDS_KEPT = 1024
 
 def number_text(number: object, *, check: bool) -> str:
     """Return a number for the wire, in E.164 form if it is to be checked."""
+    if type(number) is str and check and E164.fullmatch(number):
+        return number
     if not isinstance(number, str):
         raise InvalidRequestError(f"the number must be text, not {type(number).__name__}")
     if check:
