@@ -25,7 +25,7 @@ _LINE = (
 _PLAIN_HEAD = re.compile(
     rb"HTTP/1\.1 (20[0-2]) " + _VALUE + rb"\r\n"
     rb"(?:" + _LINE + rb"){0,48}+"
-    rb"(?i:content-length):[ \t]*+([0-9]{1,9})[ \t]*+\r\n"
+    rb"(?i:content-length): ?([0-9]{1,9})\r\n"
     rb"(?:" + _LINE + rb"){0,48}+"
     rb"\r\n"
 )

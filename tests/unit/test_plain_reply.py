@@ -54,7 +54,8 @@ def test_aiohttp_reads_a_plain_head_the_same_way(
     assert not message.chunked
     assert message.compression is None
     headers = Headers(data[: found.end()])
-    pairs = [(name.lower(), value) for name, value in message.headers.items()]
+    # Older versions keep blanks behind a value.
+    pairs = [(name.lower(), value.strip(" \t")) for name, value in message.headers.items()]
     assert [(name.lower(), value) for name, value in headers._all().items()] == pairs
     assert headers["CONTENT-LENGTH"] == message.headers["content-length"]
 
