@@ -227,12 +227,17 @@ class FastLane:
     def _send(self, line: Line, outgoing: Outgoing) -> None:
         try:
             data = self._serialise(outgoing)
+            outgoing.mark.leave()
+        except Exception as refusal:  # of this request alone; the line is as good as before
+            line.refuse(refusal)
+            return
+        try:
+            line.has_left = True
             if line.was_used:
                 self.reused += 1
             else:
                 line.was_used = True
                 self.opened += 1
-            line.has_left = outgoing.mark.sent = True
             line.transport.write(data)
             del data  # tools that show the variables of every frame would show the credential
             line.watch(self._write_seconds)
@@ -341,6 +346,12 @@ class Line(asyncio.BaseProtocol):
         """Tell whoever waits that the connection cannot be used."""
         self.is_spent = True
         self._wake(None)
+
+    def refuse(self, reason: Exception) -> None:
+        """Tell whoever waits why the request does not leave; nothing has been written."""
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(reason)
 
     def fail(self, failure: Exception) -> None:
         """Tell whoever waits for a reply what went wrong."""

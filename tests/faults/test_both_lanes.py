@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 import pytest
 
-from talkstack_async import CallRequest, Client, Placed, PoolSettings, Timeouts
-from talkstack_async.errors import ReplyLostError, TalkstackError
+from talkstack_async import CallRequest, CallResult, Client, Placed, PoolSettings, Timeouts
+from talkstack_async.errors import ReplyLostError, StaleClaimError, TalkstackError
 from talkstack_async.transport.outgoing import SentMark
 from tests.support.clients import client_for, lane_is, number
 from tests.support.raw_server import RawServer, http, id_for
@@ -229,6 +229,52 @@ async def test_a_call_cancelled_at_any_moment_says_truthfully_whether_it_left(
             if not isinstance(outcome, asyncio.CancelledError):
                 assert mark.sent
                 assert server.rings[number(1)] == 1
+
+
+class RefusingMark(SentMark):
+    """Says at the last moment that the call must not leave."""
+
+    __slots__ = ()
+
+    def leave(self) -> None:
+        raise StaleClaimError("too old")
+
+
+@over_both_lanes
+@pytest.mark.parametrize("reused", [False, True], ids=["fresh", "reused"])
+async def test_a_mark_that_refuses_stops_its_own_call_and_no_other(reused: bool) -> None:
+    marks = [RefusingMark() if i % 3 == 1 else SentMark() for i in range(9)]
+    async with RawServer() as server, client_for(server.url) as client:
+        if reused:
+            await asyncio.gather(*(client.calls.make(number(100 + i)) for i in range(9)))
+        calls = (
+            client.calls.place(CallRequest(number(i)), wait_out_refusals=False, mark=mark)
+            for i, mark in enumerate(marks)
+        )
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        for i, (mark, result) in enumerate(zip(marks, results, strict=True)):
+            if isinstance(mark, RefusingMark):
+                assert isinstance(result, StaleClaimError)
+                assert not result.uncertain
+                assert server.rings[number(i)] == 0
+            else:
+                assert isinstance(result, CallResult)
+                assert result.call_id == id_for(number(i))
+                assert server.rings[number(i)] == 1
+        again = await asyncio.gather(*(client.calls.make(number(i)) for i in range(20, 29)))
+        assert [result.call_id for result in again] == [id_for(number(i)) for i in range(20, 29)]
+
+
+async def test_a_call_its_mark_stopped_costs_the_fast_lane_no_connection() -> None:
+    async with RawServer() as server, client_for(server.url) as client:
+        await client.calls.make(number(0))
+        for i in range(1, 5):
+            with pytest.raises(StaleClaimError):
+                await client.calls.place(
+                    CallRequest(number(i)), wait_out_refusals=False, mark=RefusingMark()
+                )
+            await client.calls.make(number(10 + i))
+        assert server.connections == 1
 
 
 async def test_a_call_cancelled_before_it_left_costs_no_connection() -> None:
