@@ -20,32 +20,26 @@ class Deadlines:
     ends in time takes itself out; usually that is all of them, and the timer finds nothing.
     """
 
-    __slots__ = ("_running", "_timer", "loop", "seconds")
+    __slots__ = ("loop", "running", "seconds", "timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self.loop = loop
         self.seconds = seconds
-        self._running: dict[Deadline, None] = {}  # in order, and anything can leave at once
-        self._timer: asyncio.TimerHandle | None = None
+        self.running: dict[Deadline, None] = {}  # in order, and anything can leave at once
+        self.timer: asyncio.TimerHandle | None = None
 
-    def add(self, deadline: Deadline) -> None:
-        """Watch a deadline."""
-        self._running[deadline] = None
-        if self._timer is None:
-            self._timer = self.loop.call_at(deadline.when, self._look)
-
-    def remove(self, deadline: Deadline) -> None:
-        """Watch it no longer."""
-        self._running.pop(deadline, None)
+    def start(self, deadline: Deadline) -> None:
+        """Start the timer, for this is the first deadline."""
+        self.timer = self.loop.call_at(deadline.when, self._look)
 
     def _look(self) -> None:
-        self._timer = None
+        self.timer = None
         now = self.loop.time()
-        for deadline in tuple(self._running):
+        for deadline in tuple(self.running):
             if deadline.when > now:
-                self._timer = self.loop.call_at(deadline.when, self._look)
+                self.start(deadline)
                 return
-            del self._running[deadline]
+            del self.running[deadline]
             deadline.let_pass()
 
 
@@ -80,8 +74,11 @@ class Deadline:
         self._task.cancel()
 
     def __enter__(self) -> Self:
-        if self._together is not None:
-            self._together.add(self)
+        together = self._together
+        if together is not None:
+            together.running[self] = None
+            if together.timer is None:
+                together.start(self)
         else:
             self._timer = self._loop.call_at(self.when, self.let_pass)
         return self
@@ -93,7 +90,7 @@ class Deadline:
         trace: TracebackType | None,
     ) -> None:
         if self._together is not None:
-            self._together.remove(self)
+            self._together.running.pop(self, None)
         else:
             self._timer.cancel()
         if not self._has_passed:

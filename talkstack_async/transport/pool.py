@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
 import attrs
 from aiohttp import ClientSession
@@ -69,6 +70,7 @@ class HostPool:
         is_fast: bool,
     ) -> None:
         self.slots = Slots(limit)
+        self.loop = asyncio.get_running_loop()
         self._session = session
         self._origin = origin
         self._config = config
@@ -87,7 +89,8 @@ class HostPool:
         if not self.slots.try_acquire():
             await self._wait_for_slot(outgoing)
         try:
-            self._check_open()
+            if self._closing is not None:
+                self._refuse()
             return await self._lane.exchange(outgoing)
         except Exception as failure:
             error = translate(failure, outgoing)
@@ -152,9 +155,8 @@ class HostPool:
             self._lane.close()
             await self._session.close()
 
-    def _check_open(self) -> None:
-        if self._closing is not None:
-            raise ClosedError("the client was closed")
+    def _refuse(self) -> NoReturn:
+        raise ClosedError("the client was closed")
 
     async def _wait_for_slot(self, outgoing: Outgoing) -> None:
         since = self._clock.monotonic()

@@ -56,6 +56,7 @@ class SessionManager:
         self._origins = origins(self._config)
         self._proxy = Proxy.parse(self._config.proxy.reveal()) if self._config.proxy else None
         self._pools: dict[str, HostPool] = {}
+        self._pools_by_host: dict[Host, HostPool] = {}  # two, of one address or of two
         self._wanted = DEFAULT_CONNECTIONS
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
@@ -74,7 +75,9 @@ class SessionManager:
         """
         self._check_usable()
         known = self._pools.get(self._origins[host].key)
-        return known if known is not None else await self._open(self._origins[host])
+        pool = known if known is not None else await self._open(self._origins[host])
+        self._pools_by_host[host] = pool
+        return pool
 
     def ready_pool(self, host: Host) -> HostPool | None:
         """Return the pool of a host if it is open already, at the cost of no coroutine.
@@ -88,7 +91,7 @@ class SessionManager:
             or self._loop is not asyncio.get_running_loop()
         ):
             self._check_usable()
-        return self._pools.get(self._origins[host].key)
+        return self._pools_by_host.get(host)
 
     def reserve(self, connections: int) -> None:
         """Make room for a number of requests at once; never makes a pool smaller.

@@ -2,8 +2,8 @@
 
 `json` works out its encoder anew for every call and looks for blanks around every document. Here
 both are done once. With orjson (the extra `fast`) only what the two treat alike goes through it:
-objects of plain texts out, and in again objects of plain texts, small numbers and truths.
-Everything else, and every error, is the business of `json`.
+objects of plain texts, small numbers and truths that come in. Everything else, and every error,
+is the business of `json`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from importlib import import_module
 from json import encoder as _encoder
 from typing import Any
 
-__all__ = ["decode", "decode_member", "encode_object"]
+__all__ = ["decode", "decode_member", "encode_object", "quote_text"]
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _decoder: Any = json.JSONDecoder()
-_TEXTS = {str}
 # What both libraries read alike. A whole number beyond 64 bits is a float to orjson, so floats
 # are not among them.
 _ALIKE = frozenset({str, int, bool, type(None)})
+
+
+# Puts a text into quotes, as `json` does; refuses whatever is no text with a TypeError.
+quote_text = _encoder.encode_basestring_ascii
 
 
 def _refuse(value: object) -> object:
@@ -32,10 +35,9 @@ def _make_pieces() -> Any:
     make = getattr(_encoder, "c_make_encoder", None)  # CPython's, as `json` itself uses it
     if make is None:
         return lambda value, _: (_encode(value),)
-    escape = _encoder.encode_basestring_ascii
     # None and False: no memory of what it is inside of (a circle ends in a RecursionError), keys
     # neither sorted nor skipped, and no NaN.
-    return make(None, _refuse, escape, None, ":", ",", *[False] * 3)
+    return make(None, _refuse, quote_text, None, ":", ",", *[False] * 3)
 
 
 _pieces: Any = _make_pieces()
@@ -55,14 +57,6 @@ def encode_object(value: dict[str, Any]) -> str:
     Raises:
         TypeError, ValueError, RecursionError: Something in it cannot be sent as JSON.
     """
-    orjson = _orjson()
-    if orjson is not None and set(map(type, value.values())) == _TEXTS:
-        try:
-            text: str = orjson.dumps(value).decode()
-        except TypeError:  # half of a surrogate pair, which `json` writes as it is
-            pass
-        else:
-            return text
     return "".join(_pieces(value, 0))
 
 

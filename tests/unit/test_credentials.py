@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import string
 from typing import Any
@@ -242,6 +243,7 @@ class Quoting:
 
     def __init__(self, status: int, body: bytes) -> None:
         self._reply = Reply(status=status, headers={}, body=body)
+        self.loop = asyncio.get_running_loop()
 
     def ready_pool(self, host: Host) -> Quoting:
         return self

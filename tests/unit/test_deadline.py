@@ -75,7 +75,7 @@ async def test_deadlines_that_share_a_timer_all_pass_and_leave_nothing() -> None
         return await bounded(Deadline(0.01, together))
 
     assert set(await asyncio.gather(*(one(i) for i in range(30)))) == {"passed"}
-    assert not together._running
+    assert not together.running
 
 
 async def test_one_that_ends_in_time_does_not_disturb_the_next() -> None:
@@ -91,5 +91,5 @@ async def test_whatever_ended_is_forgotten_at_once_behind_one_that_lasts() -> No
         for _ in range(1000):
             with Deadline(FAR, together):
                 pass
-        assert list(together._running) == [lasting]
+        assert list(together.running) == [lasting]
     assert lasting.seconds_left > 0
