@@ -153,10 +153,26 @@ class Run:
                     pulled = self._take_now()  # nothing to wait for: no turns need to be taken
                 if pulled is None:
                     break
+                number, request = pulled
                 flight = self._workers[me] = Flight()
                 self._placing += 1
                 try:
-                    await self._carry_out(*pulled, flight)
+                    if not self._slots.try_acquire():
+                        await self._slots.acquire()
+                    try:
+                        if self._placing >= len(self._workers) < self._slots.limit:
+                            self.staff()  # nobody is idle
+                        outcome = await self._place(request, flight)
+                    finally:
+                        self._slots.release()
+                except asyncio.CancelledError:
+                    self._deliver(number, flight.stopped(request))
+                    raise
+                except TalkstackError as error:
+                    self._deliver(number, failed(request, error))
+                    self.stop(error)
+                else:
+                    self._deliver(number, outcome)
                 finally:
                     self._placing -= 1
                     self._workers[me] = None
@@ -182,11 +198,13 @@ class Run:
 
     def _take_now(self) -> tuple[int, CallRequest] | None:
         try:
-            return self._taken(self._source.pull_now())
-        except StopAsyncIteration:
+            request = self._source.pull_now()
+        except StopIteration:
             self._stopping = True
         except Exception as error:
             self._stopping, self._failure = True, error
+        else:
+            return self._taken(request)
         return None
 
     def _taken(self, request: CallRequest) -> tuple[int, CallRequest]:
@@ -207,25 +225,6 @@ class Run:
             await self._room.wait()
         await self._slots.acquire()
         self._slots.release()
-
-    async def _carry_out(self, number: int, request: CallRequest, flight: Flight) -> None:
-        try:
-            if not self._slots.try_acquire():
-                await self._slots.acquire()
-            if self._placing >= len(self._workers) < self._slots.limit:  # nobody is idle
-                self.staff()
-            try:
-                outcome = await self._place(request, flight)
-            finally:
-                self._slots.release()
-        except asyncio.CancelledError:
-            self._deliver(number, flight.stopped(request))
-            raise
-        except TalkstackError as error:
-            self._deliver(number, failed(request, error))
-            self.stop(error)
-        else:
-            self._deliver(number, outcome)
 
     def _deliver(self, number: int, outcome: Outcome) -> None:
         self._tally.record(outcome)

@@ -121,7 +121,8 @@ class Line(asyncio.BaseProtocol):
 
     def take(self, data: bytes) -> None:
         """Take what came in."""
-        if self.waiter is None or not self.has_left or self._held is not None or self._is_odd:
+        waiter = self.waiter
+        if waiter is None or not self.has_left or self._held is not None or self._is_odd:
             self._take_unexpected(data)
             return
         if self._part is not None:
@@ -136,7 +137,12 @@ class Line(asyncio.BaseProtocol):
         if length > self._limit or end < len(data):
             self._hand_over(data)
         elif end == len(data):
-            self._wake((data[:start], data[start:], int(head[1])))
+            answer = data[:start], data[start:], int(head[1])
+            if self.is_backed_up or self._timer is not None or waiter.done():
+                self._wake(answer)
+            else:  # the same, in most cases
+                self.waiter = None
+                waiter.set_result(answer)
         else:
             self._part, self._wanted = bytearray(data), end
             self._put_off_silence()
@@ -258,5 +264,4 @@ class BufferedLine(Line, asyncio.BufferedProtocol):
 class StreamLine(Line, asyncio.Protocol):
     """A line for uvloop, which reads into a buffer of its own anyway."""
 
-    def data_received(self, data: bytes) -> None:
-        self.take(data)
+    data_received = Line.take
