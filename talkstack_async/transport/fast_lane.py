@@ -95,7 +95,7 @@ class FastLane:
         `outgoing.mark` tells afterwards, however this ends, whether a byte may have left.
         """
         while True:
-            line = self._take_idle()
+            line = self._take_idle() if self._idle else None
             is_fresh = line is None
             if line is None:
                 line = await self._open(outgoing)

@@ -110,9 +110,12 @@ class Transport:
         reply: Reply | None = None
         try:
             pool = self._sessions.ready_pool(request.endpoint.host)
-            with self._deadline(total, pool) as deadline:
+            together = self._deadlines
+            if together is None or together.seconds != total or pool is None:
+                together = self._together(total, pool)
+            with Deadline(total, together) as deadline:
                 if pool is not None and self._keeper is None:  # one coroutine less for most
-                    self._count_try(outgoing)
+                    outgoing.attempts, outgoing.mark.sent = 1, False
                     try:
                         reply = self._judge(outgoing, await pool.exchange(outgoing))
                     except TalkstackError as failure:
@@ -134,14 +137,12 @@ class Transport:
             self._notify_finished(outgoing, reply.status, uncertain=False)
         return result
 
-    def _deadline(self, seconds: float, pool: HostPool | None) -> Deadline:
-        """Make a deadline; those that have the configured span share a timer."""
+    def _together(self, seconds: float, pool: HostPool | None) -> Deadlines | None:
+        """Return what the deadlines of the configured span share; others stand alone."""
         if pool is None or seconds != self._config.timeouts.total:
-            return Deadline(seconds)
-        together = self._deadlines
-        if together is None or together.seconds != seconds:
-            together = self._deadlines = Deadlines(pool.loop, seconds)
-        return Deadline(seconds, together)
+            return None
+        self._deadlines = Deadlines(pool.loop, seconds)
+        return self._deadlines
 
     async def _until_answered(
         self,
@@ -155,7 +156,9 @@ class Transport:
         while True:
             if keeper is not None:
                 await self._equip(outgoing, keeper)
-            self._count_try(outgoing)
+            outgoing.attempts += 1
+            # Whatever was tried before had no effect, or is a read: the mark is of this try alone.
+            outgoing.mark.sent = False
             try:
                 pool = self._sessions.ready_pool(host) or await self._sessions.pool(host)
                 reply = self._judge(outgoing, await pool.exchange(outgoing))
@@ -169,11 +172,6 @@ class Transport:
                 if keeper is not None:
                     keeper.accept(outgoing.credential)
                 return reply
-
-    def _count_try(self, outgoing: Outgoing) -> None:
-        outgoing.attempts += 1
-        # Whatever was tried before had no effect, or is a read: the mark is of this try alone.
-        outgoing.mark.sent = False
 
     async def _bear(
         self,

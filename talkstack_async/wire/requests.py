@@ -34,6 +34,7 @@ def _revealed(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
+_is_e164 = E164.fullmatch
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_revealed).encode
 _encode_strictly = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
@@ -127,7 +128,9 @@ def make_call_request(
     """
     if not isinstance(call, CallRequest):
         raise InvalidRequestError(f"a CallRequest was expected, not {type(call).__name__}")
-    number = number_text(call.number, check=check_number)
+    number = call.number
+    if not check_number or type(number) is not str or not _is_e164(number):
+        number = number_text(number, check=check_number)
     quoted = f'"{number}"' if check_number else _encode_strictly(number)
     variables = call.dynamic_variables
     project_id, agent_id = call.project_id or project_id, call.agent_id or agent_id
@@ -178,7 +181,7 @@ _FRAMES_KEPT = 256
 
 def number_text(number: object, *, check: bool) -> str:
     """Return a number for the wire, in E.164 form if it is to be checked."""
-    if type(number) is str and check and E164.fullmatch(number):
+    if type(number) is str and check and _is_e164(number):
         return number
     if not isinstance(number, str):
         raise InvalidRequestError(f"the number must be text, not {type(number).__name__}")
