@@ -22,9 +22,9 @@ __all__ = ["Calls", "Placing", "Steps"]
 class Calls(Protocol):
     """What a dispatcher needs of `client.calls`."""
 
-    async def place(
+    def place(
         self, call: CallRequest, *, wait_out_refusals: bool, mark: SentMark
-    ) -> CallResult:
+    ) -> Awaitable[CallResult]:
         """Place one call."""
         ...
 

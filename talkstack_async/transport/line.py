@@ -264,4 +264,4 @@ class BufferedLine(Line, asyncio.BufferedProtocol):
 class StreamLine(Line, asyncio.Protocol):
     """A line for uvloop, which reads into a buffer of its own anyway."""
 
-    data_received = Line.take
+    data_received = Line.take  # pyright: ignore[reportAssignmentType] # it is a Line, too

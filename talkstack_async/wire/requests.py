@@ -152,7 +152,7 @@ def _body_anew(call: CallRequest, quoted: str, project_id: object, agent_id: obj
     variables = call.dynamic_variables or {}
     if not isinstance(variables, dict) or not all(isinstance(name, str) for name in variables):
         raise InvalidRequestError(_unfit_variable(call))
-    if all(type(text) is str for text in (*ids.values(), *variables)):
+    if all(type(text) is str for text in (*ids.values(), *variables, *variables.values())):
         _keep_frame(ids, variables)
     start = f'{{"number":{quoted},{_encode_strictly(ids)[1:-1]}'
     if not variables:

@@ -150,3 +150,38 @@ def test_a_body_put_together_is_the_body_json_would_make(
     else:
         request = make_call_request(call, project_id=project, agent_id=agent)
         assert repr(json.loads(request.body)) == expected
+
+
+names = st.text(st.characters() | st.sampled_from('%s"\\{}'), min_size=1, max_size=6)
+
+
+@given(names, names, st.lists(names, unique=True, max_size=3), st.data())
+def test_bodies_that_share_a_frame_differ_in_nothing_but_what_was_given(
+    project: str, agent: str, variables: list[str], data: st.DataObject
+) -> None:
+    rows = st.fixed_dictionaries(dict.fromkeys(variables, texts))
+    for values in (data.draw(rows), data.draw(rows), dict.fromkeys(variables, 7)):
+        call = CallRequest("+14155550123", dynamic_variables=values)
+        request = make_call_request(call, project_id=project, agent_id=agent)
+        whole: dict[str, Any] = {"number": "+14155550123", "projectId": project, "agentId": agent}
+        if values:
+            whole["dynamicVariables"] = values
+        assert request.body == strictly(whole).encode()
+
+
+def test_a_name_that_is_no_text_finds_no_frame() -> None:
+    for variables in ({"1": "x"}, {"True": "x"}):
+        make_call_request(
+            CallRequest("+14155550123", dynamic_variables=variables), agent_id="a", project_id="p"
+        )
+    for odd in ({1: "x"}, {True: "x"}, "1", ["1"], 1):
+        with pytest.raises(InvalidRequestError):
+            make_call_request(
+                CallRequest("+14155550123", dynamic_variables=odd),  # type: ignore[arg-type]
+                agent_id="a",
+                project_id="p",
+            )
+    with pytest.raises(InvalidRequestError, match="agent_id"):
+        make_call_request(
+            CallRequest("+14155550123", dynamic_variables={"1": "x"}), project_id="p"
+        )
