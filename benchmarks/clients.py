@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -24,6 +25,8 @@ from talkstack_async import (
     Placed,
     PoolSettings,
 )
+from talkstack_async.config import Lane
+from talkstack_async.wire import quick_json
 
 from .floor import FloorClient
 from .workload import AGENT, KEY, PROJECT, Answer, Burst, Row, Witness, bounded_by_workers
@@ -31,8 +34,11 @@ from .workload import AGENT, KEY, PROJECT, Answer, Burst, Row, Witness, bounded_
 __all__ = [
     "CONTESTANTS",
     "DIAL",
+    "DIAL_EXTRA",
     "FLOOR",
     "MAKE",
+    "MAKE_EXTRA",
+    "MAKE_PUBLIC",
     "NAIVE",
     "NAIVE_GATHER",
     "Contestant",
@@ -47,6 +53,10 @@ NAIVE = "naive aiohttp"
 NAIVE_GATHER = "naive aiohttp, Semaphore and gather"
 MAKE = "ours, calls.make"
 DIAL = "ours, dispatcher.dial"
+MAKE_PUBLIC = "ours, calls.make, public lane"
+# With the extra `fast`, if it is installed: on uvloop, and with orjson.
+MAKE_EXTRA = "ours, calls.make, uvloop and orjson"
+DIAL_EXTRA = "ours, dispatcher.dial, uvloop and orjson"
 FLOOR = "floor, bare Protocol"
 
 
@@ -129,14 +139,14 @@ async def naive_gather(url: str, concurrency: int) -> AsyncIterator[Burst]:
 # --- ours ---------------------------------------------------------------------------------------
 
 
-def make_client(url: str, *, max_connections: int | None = None) -> Client:
+def make_client(url: str, *, max_connections: int | None = None, lane: Lane = "auto") -> Client:
     """Make a client with nothing switched off and nothing turned down."""
     config = ClientConfig(
         calls_url=url,
         api_url=url,
         project_id=PROJECT,
         agent_id=AGENT,
-        pool=PoolSettings(max_connections=max_connections),
+        pool=PoolSettings(max_connections=max_connections, lane=lane),
     )
     return Client(KEY, config=config, observer=Counter())
 
@@ -151,8 +161,8 @@ def _read_result(result: CallResult) -> Answer:
 
 
 @contextlib.asynccontextmanager
-async def ours_make(url: str, concurrency: int) -> AsyncIterator[Burst]:
-    async with make_client(url, max_connections=concurrency) as client:
+async def ours_make(url: str, concurrency: int, *, lane: Lane = "auto") -> AsyncIterator[Burst]:
+    async with make_client(url, max_connections=concurrency, lane=lane) as client:
 
         async def call(row: Row) -> CallResult:
             return await client.calls.make(request_of(row))
@@ -181,6 +191,25 @@ async def ours_dial(url: str, concurrency: int) -> AsyncIterator[Burst]:
         yield burst
 
 
+def required_only(contestant: Contestant) -> Contestant:
+    """Let a contestant do without orjson, also where it is installed."""
+
+    @contextlib.asynccontextmanager
+    async def deprived(url: str, concurrency: int) -> AsyncIterator[Burst]:
+        async with contestant(url, concurrency) as inner:
+
+            async def burst(rows: Sequence[Row], witness: Witness | None) -> int:
+                found, quick_json._orjson = quick_json._orjson, lambda: None
+                try:
+                    return await inner(rows, witness)
+                finally:
+                    quick_json._orjson = found
+
+            yield burst
+
+    return deprived
+
+
 def _placed(outcome: Outcome) -> CallResult:
     assert isinstance(outcome, Placed), outcome
     return outcome.result
@@ -205,7 +234,10 @@ async def floor(url: str, concurrency: int) -> AsyncIterator[Burst]:
 CONTESTANTS: dict[str, Contestant] = {
     NAIVE: naive,
     NAIVE_GATHER: naive_gather,
-    MAKE: ours_make,
-    DIAL: ours_dial,
+    MAKE_PUBLIC: required_only(partial(ours_make, lane="public")),
+    MAKE: required_only(ours_make),
+    DIAL: required_only(ours_dial),
     FLOOR: floor,
 }
+if find_spec("uvloop") and find_spec("orjson"):
+    CONTESTANTS |= {MAKE_EXTRA: ours_make, DIAL_EXTRA: ours_dial}

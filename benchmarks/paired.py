@@ -17,12 +17,13 @@ import asyncio
 import gc
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 
 import attrs
 
-from .clients import CONTESTANTS, Contestant
+from .clients import CONTESTANTS, DIAL_EXTRA, MAKE_EXTRA, Contestant
 from .machine import progress
 from .target import Target
 from .workload import Burst, Row, Witness, rows
@@ -58,7 +59,7 @@ class _Lane:
         self.discarded = 0
         self._target = target
         self._concurrency = concurrency
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=_loop_factory(name))
         self._context = contestant(target.url, concurrency)
         self._burst: Burst = self._runner.run(self._context.__aenter__())
 
@@ -106,6 +107,13 @@ class _Lane:
             return cpu, wall
 
         return self._runner.run(timed())
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if name not in (MAKE_EXTRA, DIAL_EXTRA):
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
+    return factory
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 import attrs
@@ -20,6 +20,8 @@ __all__ = ["ClientConfig", "FollowSettings", "PoolSettings", "RetrySettings", "T
 CALLS_URL = "https://calls.talkstack.ai"
 API_URL = "https://api.talkstackai.com"
 
+Lane: TypeAlias = Literal["auto", "public", "fast"]
+
 
 def _positive(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, int | float) or not value > 0:
@@ -29,6 +31,13 @@ def _positive(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
 def _count(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{attribute.name} must be a whole number above 0, not {value!r}")
+
+
+def _one_of_lanes(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value not in get_args(Lane):
+        raise ConfigurationError(
+            f"{attribute.name} must be one of {get_args(Lane)}, not {value!r}"
+        )
 
 
 def _not_negative(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -69,6 +78,11 @@ class PoolSettings:
             idle connections after 5 s; a request that meets such a closing is lost, and a
             lost request to dial is uncertain. So we retire connections earlier than that.
         close_grace_seconds: How long `aclose()` lets requests in flight finish.
+        lane: Which way requests take. "public" goes through `aiohttp.ClientSession`. "fast" is
+            several times cheaper: aiohttp only connects, the rest is ours. "auto" (the default)
+            takes the fast lane wherever it was tested, and the public one for a borrowed
+            session, behind a proxy, and on versions and event loops nobody tried. What comes
+            of a request is the same in both. "fast" refuses where "auto" would give way.
     """
 
     max_connections: int | None = attrs.field(
@@ -76,6 +90,7 @@ class PoolSettings:
     )
     idle_seconds: float = attrs.field(default=4.0, validator=_positive)
     close_grace_seconds: float = attrs.field(default=10.0, validator=_not_negative)
+    lane: Lane = attrs.field(default="auto", validator=_one_of_lanes)
 
 
 @attrs.frozen(kw_only=True)

@@ -11,9 +11,9 @@ import re
 
 from .errors import InvalidNumberError
 
-__all__ = ["PhoneNumber", "mask_number", "scrub_numbers"]
+__all__ = ["E164", "PhoneNumber", "mask_number", "scrub_numbers"]
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _MARKS = r"\s().\-/\u2010-\u2015"
 _PUNCTUATION = re.compile(f"[{_MARKS}]+")
 # Seven digits or more, also with the usual punctuation between them.
@@ -32,10 +32,10 @@ class PhoneNumber(str):
         Raises:
             InvalidNumberError: It does not start with a plus, or has not 7 to 15 digits.
         """
-        if _E164.fullmatch(text):
+        if E164.fullmatch(text):
             return cls(text)
         compact = _PUNCTUATION.sub("", text)
-        if _E164.fullmatch(compact):
+        if E164.fullmatch(compact):
             return cls(compact)
         raise InvalidNumberError(f"{_what_is_wrong(compact)} (got {mask_number(text)!r})")
 

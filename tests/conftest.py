@@ -8,6 +8,8 @@ from types import FrameType
 
 import pytest
 
+from tests.support.clients import lane_is
+
 LONGEST = 120.0  # seconds; far more than any test takes, so that only a hang is cut short
 
 
@@ -28,3 +30,10 @@ def watchdog(request: pytest.FixtureRequest) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="module", params=["public", "auto"], ids=["public", "fast"])
+def lane(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run every test of a module over both lanes: `pytestmark = usefixtures("lane")`."""
+    with lane_is(request.param):
+        yield request.param

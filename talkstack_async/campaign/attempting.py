@@ -7,7 +7,7 @@ handed to the settler (T2) whatever happens, cancellation included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import attrs
@@ -40,9 +40,9 @@ _HELD_BACK = 1.0  # seconds, where a refusal does not say how long
 class Calls(Protocol):
     """What is needed of `client.calls`."""
 
-    async def place(
+    def place(
         self, call: CallRequest, *, wait_out_refusals: bool, mark: SentMark
-    ) -> CallResult:
+    ) -> Awaitable[CallResult]:
         """Place one call."""
         ...
 

@@ -40,7 +40,7 @@ class Dial(AsyncIterator[Outcome]):
         return self
 
     async def __anext__(self) -> Outcome:
-        _, outcome = await self._run.next()
+        _, outcome = self._run.ready() or await self._run.next()
         return outcome
 
     def stop(self) -> None:

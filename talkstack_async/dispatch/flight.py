@@ -21,7 +21,7 @@ class Flight(SentMark):
     __slots__ = ("may_follow", "placed")
 
     def __init__(self) -> None:
-        super().__init__()
+        self.sent = False
         self.placed: Placed | None = None
         self.may_follow = True
 

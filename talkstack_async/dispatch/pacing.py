@@ -32,6 +32,7 @@ class Pace:
         self._next_at = float("-inf")
         self._held_until = 0.0
         self._gap = 0.0
+        self._asking = 0  # how many wait for their turn
         self._calls_per_second: float | None = None
         self.calls_per_second = calls_per_second
 
@@ -50,10 +51,22 @@ class Pace:
         # The wait that is running was worked out from the old pace.
         self._next_at += self._interval - before
 
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever asks now need not wait for a turn."""
+        return not (self._asking or self._calls_per_second or self._gap or self._held_until)
+
     async def turn(self) -> None:
         """Wait for one's turn to place a call. First come, first served."""
-        if not self._interval and not self._held_until and not self._line.locked():
+        if self.is_open:
             return
+        self._asking += 1
+        try:
+            await self._turn()
+        finally:
+            self._asking -= 1
+
+    async def _turn(self) -> None:
         async with self._line:
             while (wait := self._due_at() - self._clock.monotonic()) > 0:
                 await self._clock.sleep(min(wait, _NOTICE))

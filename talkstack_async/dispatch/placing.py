@@ -22,9 +22,9 @@ __all__ = ["Calls", "Placing", "Steps"]
 class Calls(Protocol):
     """What a dispatcher needs of `client.calls`."""
 
-    async def place(
+    def place(
         self, call: CallRequest, *, wait_out_refusals: bool, mark: SentMark
-    ) -> CallResult:
+    ) -> Awaitable[CallResult]:
         """Place one call."""
         ...
 
@@ -77,7 +77,8 @@ class Placing:
         """
         patience: Patience | None = None
         while True:
-            await self._pace.turn()
+            if not self._pace.is_open:
+                await self._pace.turn()
             try:
                 result = await self._calls.place(request, wait_out_refusals=False, mark=flight)
             except ThrottledError as refusal:

@@ -70,7 +70,10 @@ class Tally:
             case _ as unreachable:
                 assert_never(unreachable)
         if self._watcher is not None:
-            self._tell(self._watcher, outcome)
+            try:
+                self._watcher(outcome)
+            except Exception:
+                logger.exception("on_outcome failed on a %s", type(outcome).__name__)
 
     def snapshot(self) -> Progress:
         """Return the counts as a value."""
@@ -81,9 +84,3 @@ class Tally:
             not_placed=self._not_placed,
             uncertain=self._uncertain,
         )
-
-    def _tell(self, watcher: Watcher, outcome: Outcome) -> None:
-        try:
-            watcher(outcome)
-        except Exception:
-            logger.exception("on_outcome failed on a %s", type(outcome).__name__)

@@ -90,6 +90,13 @@ class Run:
         self._workers[worker] = None
         worker.add_done_callback(self._dismiss)
 
+    def ready(self) -> Numbered | None:
+        """Return the next outcome if there is one already, at the cost of no coroutine."""
+        if not self._outcomes:
+            return None
+        self._room.set()
+        return self._outcomes.popleft()
+
     async def next(self) -> Numbered:
         """Return the next outcome, with the place its request had in the list.
 
@@ -139,11 +146,33 @@ class Run:
     async def _work(self) -> None:
         me = cast("asyncio.Task[None]", asyncio.current_task())
         try:
-            while not self._stopping and (pulled := await self._pull()) is not None:
+            while not self._stopping:
+                if self._source.is_asynchronous or not self._is_needed():
+                    pulled = await self._pull()
+                else:
+                    pulled = self._take_now()  # nothing to wait for: no turns need to be taken
+                if pulled is None:
+                    break
+                number, request = pulled
                 flight = self._workers[me] = Flight()
                 self._placing += 1
                 try:
-                    await self._carry_out(*pulled, flight)
+                    if not self._slots.try_acquire():
+                        await self._slots.acquire()
+                    try:
+                        if self._placing >= len(self._workers) < self._slots.limit:
+                            self.staff()  # nobody is idle
+                        outcome = await self._place(request, flight)
+                    finally:
+                        self._slots.release()
+                except asyncio.CancelledError:
+                    self._deliver(number, flight.stopped(request))
+                    raise
+                except TalkstackError as error:
+                    self._deliver(number, failed(request, error))
+                    self.stop(error)
+                else:
+                    self._deliver(number, outcome)
                 finally:
                     self._placing -= 1
                     self._workers[me] = None
@@ -151,22 +180,34 @@ class Run:
             self._stopping = True
 
     async def _pull(self) -> tuple[int, CallRequest] | None:
-        if self._is_needed() and not self._source.is_asynchronous:
-            return await self._take()  # nothing to wait for: no turns need to be taken
         async with self._pulling:
             if not self._stopping and not self._is_needed():
                 await self._wait_until_needed()
             return None if self._stopping else await self._take()
 
     async def _take(self) -> tuple[int, CallRequest] | None:
+        if not self._source.is_asynchronous:
+            return self._take_now()
         try:
-            request = await self._source.pull()
+            return self._taken(await self._source.pull())
         except StopAsyncIteration:
             self._stopping = True
-            return None
         except Exception as error:
             self._stopping, self._failure = True, error
-            return None
+        return None
+
+    def _take_now(self) -> tuple[int, CallRequest] | None:
+        try:
+            request = self._source.pull_now()
+        except StopIteration:
+            self._stopping = True
+        except Exception as error:
+            self._stopping, self._failure = True, error
+        else:
+            return self._taken(request)
+        return None
+
+    def _taken(self, request: CallRequest) -> tuple[int, CallRequest]:
         number, self._pulled = self._pulled, self._pulled + 1
         self._tally.take()
         return number, request
@@ -184,24 +225,6 @@ class Run:
             await self._room.wait()
         await self._slots.acquire()
         self._slots.release()
-
-    async def _carry_out(self, number: int, request: CallRequest, flight: Flight) -> None:
-        try:
-            if not self._slots.try_acquire():
-                await self._slots.acquire()
-            self.staff()
-            try:
-                outcome = await self._place(request, flight)
-            finally:
-                self._slots.release()
-        except asyncio.CancelledError:
-            self._deliver(number, flight.stopped(request))
-            raise
-        except TalkstackError as error:
-            self._deliver(number, failed(request, error))
-            self.stop(error)
-        else:
-            self._deliver(number, outcome)
 
     def _deliver(self, number: int, outcome: Outcome) -> None:
         self._tally.record(outcome)

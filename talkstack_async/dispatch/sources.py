@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, TypeAlias, cast
 
 from ..errors import InvalidRequestError
@@ -16,15 +16,18 @@ Requests: TypeAlias = Iterable[CallRequest] | AsyncIterable[CallRequest]
 class Source:
     """Pulls from a list, a generator or an async generator, and closes it when done."""
 
-    __slots__ = ("_iterator", "is_asynchronous")
+    __slots__ = ("_iterator", "is_asynchronous", "pull_now")
 
     def __init__(self, requests: Requests) -> None:
         self.is_asynchronous = isinstance(requests, AsyncIterable)
         self._iterator: AsyncIterator[CallRequest] | Iterator[CallRequest]
+        # Of a source that is not asynchronous: returns the next request, or raises StopIteration.
+        self.pull_now: Callable[[], CallRequest]
         if isinstance(requests, AsyncIterable):
             self._iterator = aiter(requests)
         elif _is_list(requests):
-            self._iterator = iter(requests)
+            rows = self._iterator = iter(requests)
+            self.pull_now = rows.__next__
         else:
             raise InvalidRequestError(
                 f"an iterable of CallRequest was expected, not {type(requests).__name__}"
@@ -39,7 +42,7 @@ class Source:
         if self.is_asynchronous:
             return await anext(cast("AsyncIterator[CallRequest]", self._iterator))
         try:
-            return next(cast("Iterator[CallRequest]", self._iterator))
+            return self.pull_now()
         except StopIteration:
             raise StopAsyncIteration from None
 

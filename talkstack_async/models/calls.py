@@ -17,6 +17,8 @@ __all__ = ["Call", "CallRequest", "CallResult"]
 
 
 def _copied(variables: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if type(variables) is dict:
+        return dict(variables)
     if variables is None:
         return {}
     # What is no mapping is left for the check to refuse: building a request raises nothing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -98,17 +98,18 @@ class Calls:
         """Make a check of placeholders that reads each agent once; for lists."""
         return VariableCheck(Agents(self._transport, self._config), self._config)
 
-    async def place(
+    def place(
         self,
         call: CallRequest,
         *,
         total_seconds: float | None = None,
         wait_out_refusals: bool = True,
         mark: SentMark | None = None,
-    ) -> CallResult:
+    ) -> Coroutine[Any, Any, CallResult]:
         """Place one call, for callers that wait out refusals and account for it themselves.
 
-        Like `make`; `wait_out_refusals` and `mark` are those of `Transport.send`.
+        Like `make`, but a request that has to be refused on this side is refused before there
+        is anything to await. `wait_out_refusals` and `mark` are those of `Transport.send`.
         """
         config = self._config
         request = make_call_request(
@@ -117,7 +118,7 @@ class Calls:
             agent_id=config.agent_id,
             check_number=config.check_numbers,
         )
-        return await self._transport.send(
+        return self._transport.send(
             request,
             read_call_result,
             total_seconds=total_seconds,

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from aiohttp import ClientRequest, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientRequest, ClientResponse, ClientSession, StreamReader
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_writer import StreamWriter
@@ -25,6 +25,7 @@ from aiohttp.http_writer import StreamWriter
 from ..config import ClientConfig
 from ..errors import StaleConnectionError, WriteTimeoutError
 from ..wire.replies import Reply
+from .connector import phases
 from .origin import Origin, Proxy
 from .outgoing import Outgoing
 
@@ -49,7 +50,7 @@ class PublicLane:
         self._proxy = proxy
         self._options: dict[str, Any] = {
             "allow_redirects": False,
-            "timeout": _phases(config, origin),
+            "timeout": phases(config, origin),
             **(proxy.options() if proxy else {}),
         }
 
@@ -64,7 +65,9 @@ class PublicLane:
             endpoint.verb, self._origin.url(outgoing.request.target), **self._options
         )
         try:
-            body, whole = await _read(response, self._limit)
+            body, whole = await read_body(response.content, self._limit)
+            if not whole:
+                response.close()
         except BaseException:
             response.close()
             raise
@@ -88,6 +91,17 @@ class PublicLane:
             if pass_on:
                 headers += f"Proxy-Authorization: {pass_on}\r\n".encode()
         return outgoing.serialise(target=target.encode(), headers=headers)
+
+    def adopt(self, connection: Connection) -> None:
+        """Take a connection that was made ahead of need; aiohttp keeps it."""
+        connection.release()
+
+    def count_idle(self) -> int:
+        """Count the connections that are ready: none, for aiohttp hands out its own."""
+        return 0
+
+    def close(self) -> None:
+        """Do nothing: what is idle belongs to aiohttp, which closes it."""
 
     def line(self, protocol: ResponseHandler) -> Line:
         """Return what is known of a connection."""
@@ -178,17 +192,17 @@ class WholeRequest(ClientRequest):
         outgoing, lane = _CURRENT.get()
         protocol = conn.protocol
         if protocol is None:
-            raise _stale(outgoing)
+            raise stale(outgoing)
         # Requests that are ready at the same time leave one right after the other; the other end
         # is woken once for many. Measured: a tenth of the whole cost of a call.
         await asyncio.sleep(0)  # noqa: TID251 # a turn of the loop, not time
         line = lane.line(protocol)
         if line.has_news():
-            await _let_news_in()
+            await let_news_in()
         # From here to the write: no await.
         transport = protocol.transport
         if transport is None or transport.is_closing() or protocol.should_close:
-            raise _stale(outgoing)
+            raise stale(outgoing)
         data = lane.serialise(outgoing, self)
         outgoing.mark.leave()
         lane.count(line)
@@ -214,35 +228,23 @@ class WholeRequest(ClientRequest):
         )
 
 
-def _phases(config: ClientConfig, origin: Origin) -> ClientTimeout:
-    limits = config.timeouts
-    reach = limits.connect + (limits.tls if origin.is_tls else 0.0)
-    return ClientTimeout(
-        total=None,
-        connect=reach,
-        sock_connect=reach,
-        # A silence as long as the total deadline is that deadline's business.
-        sock_read=limits.read if limits.read < limits.total else None,
-        ceil_threshold=float("inf"),  # aiohttp rounds longer timeouts up to full seconds
-    )
-
-
-async def _let_news_in() -> None:
+async def let_news_in() -> None:
+    """Give the loop the turns it needs to read what has come in, and to act on it."""
     # One turn puts our continuation behind the reader, the next lets the reader's effects show.
     for _ in range(3):
         await asyncio.sleep(0)  # noqa: TID251 # turns of the loop, not time
 
 
-def _stale(outgoing: Outgoing) -> StaleConnectionError:
+def stale(outgoing: Outgoing) -> StaleConnectionError:
+    """Make the error for a connection that was closed before anything was sent over it."""
     return StaleConnectionError(
         f"{outgoing.request.endpoint.name}: the connection was closed before the request left",
         request_id=outgoing.request_id,
     )
 
 
-async def _read(response: ClientResponse, limit: int) -> tuple[bytes, bool]:
+async def read_body(content: StreamReader, limit: int) -> tuple[bytes, bool]:
     """Read a body. If it is larger than the limit, return its beginning and False."""
-    content = response.content
     block = await content.readany()
     if content.at_eof() and len(block) <= limit:
         return block, True
@@ -251,7 +253,4 @@ async def _read(response: ClientResponse, limit: int) -> tuple[bytes, bool]:
         blocks.append(await content.readany())
         size += len(blocks[-1])
     body = b"".join(blocks)
-    if size <= limit:
-        return body, True
-    response.close()
-    return body[:limit], False
+    return (body, True) if size <= limit else (body[:limit], False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..wire.requests import HttpRequest
+from .retry import Patience
 
 __all__ = ["Outgoing", "SentMark"]
 
@@ -32,20 +33,50 @@ class SentMark:
 
 
 class Outgoing:
-    """One request on its way out, with its mark."""
+    """One request on its way out, with its mark, and what became of its tries so far.
 
-    __slots__ = ("credential", "mark", "request", "request_id")
+    Attributes:
+        since: When it began, on the client's clock.
+        attempts: How often it was tried.
+        was_renewed: Whether another token was tried.
+        patience: What is left of the tries; None before the first that failed.
+    """
+
+    __slots__ = (
+        "attempts",
+        "credential",
+        "mark",
+        "patience",
+        "request",
+        "request_id",
+        "since",
+        "was_renewed",
+    )
 
     def __init__(
-        self, request: HttpRequest, *, credential: bytes, request_id: str, mark: SentMark
+        self,
+        request: HttpRequest,
+        credential: bytes,
+        request_id: str,
+        mark: SentMark,
+        since: float = 0.0,
     ) -> None:
         self.request = request
         self.credential = credential
         self.request_id = request_id
         self.mark = mark
+        self.since = since
+        self.attempts = 0
+        self.was_renewed = False
+        self.patience: Patience | None = None
 
     def serialise(self, *, target: bytes, headers: bytes) -> bytes:
         """Serialise head and body into one piece, so that they leave in one write."""
+        body = self.request.body
+        return b"%b%d\r\n\r\n%b" % (self.head(target=target, headers=headers), len(body), body)
+
+    def head(self, *, target: bytes, headers: bytes) -> bytes:
+        """Serialise the head up to the length of the body, which differs from call to call."""
         request = self.request
         return b"".join(
             (
@@ -58,8 +89,5 @@ class Outgoing:
                 b"Content-Type: ",
                 request.content_type.encode(),
                 b"\r\nContent-Length: ",
-                str(len(request.body)).encode(),
-                b"\r\n\r\n",
-                request.body,
             )
         )

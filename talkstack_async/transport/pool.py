@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 
 import attrs
-from aiohttp import ClientRequest, ClientSession, ClientTimeout
+from aiohttp import ClientSession
 from aiohttp.connector import Connection
 
 from ..clock import Clock
 from ..config import ClientConfig
-from ..errors import ClosedError, ConnectError, ConnectTimeoutError, PoolTimeoutError
+from ..errors import (
+    ClosedError,
+    ConnectError,
+    ConnectTimeoutError,
+    PoolTimeoutError,
+)
 from ..telemetry import Observer, PoolWaited, notify
 from ..wire.replies import Reply
+from .connector import connect, phases
+from .fast_lane import FastLane
 from .lane import PublicLane
 from .origin import Origin, Proxy
 from .outgoing import Outgoing
@@ -28,7 +36,8 @@ class PoolStatistics:
 
     Attributes:
         host: Scheme, name and port.
-        lane: Which way requests take; "public" goes through `aiohttp.ClientSession`.
+        lane: Which way requests take: "public" goes through `aiohttp.ClientSession`, "fast"
+            over connections of our own; see `PoolSettings.lane`.
         limit: The most connections at once.
         in_use: Requests that hold a connection, or are making one.
         waiting: Requests that wait for a connection.
@@ -58,15 +67,21 @@ class HostPool:
         limit: int,
         clock: Clock,
         observer: Observer | None,
+        is_fast: bool,
     ) -> None:
         self.slots = Slots(limit)
+        self.loop = asyncio.get_running_loop()
         self._session = session
         self._origin = origin
         self._config = config
         self._proxy = proxy
         self._clock = clock
         self._observer = observer
-        self._lane = PublicLane(session, origin, config, proxy)
+        self._lane: PublicLane | FastLane
+        if is_fast:
+            self._lane = FastLane(session, origin, config)
+        else:
+            self._lane = PublicLane(session, origin, config, proxy)
         self._closing: asyncio.Event | None = None
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
@@ -74,7 +89,8 @@ class HostPool:
         if not self.slots.try_acquire():
             await self._wait_for_slot(outgoing)
         try:
-            self._check_open()
+            if self._closing is not None:
+                self._refuse()
             return await self._lane.exchange(outgoing)
         except Exception as failure:
             error = translate(failure, outgoing)
@@ -92,7 +108,14 @@ class HostPool:
         Raises:
             ConnectError: Not one connection could be made.
         """
-        connecting = [asyncio.create_task(self._connect()) for _ in range(count)]
+        ready = self._lane.count_idle()
+        limits = phases(self._config, self._origin)
+        connecting = [
+            asyncio.create_task(connect(self._session, self._origin, limits, self._proxy))
+            for _ in range(count - ready)
+        ]
+        if not connecting:
+            return ready
         try:
             # All are held until the last is there: a released one would be handed out again.
             await asyncio.wait(connecting)
@@ -100,12 +123,12 @@ class HostPool:
             for task in connecting:
                 task.cancel()
             results = await asyncio.gather(*connecting, return_exceptions=True)
-            ready = [result for result in results if isinstance(result, Connection)]
-            for connection in ready:
-                connection.release()
-        if not ready:
+            made = [result for result in results if isinstance(result, Connection)]
+            for connection in made:
+                self._lane.adopt(connection)
+        if not made and not ready:
             raise self._warm_up_error(results[0])
-        return len(ready)
+        return ready + len(made)
 
     def statistics(self) -> PoolStatistics:
         """Count what there is now."""
@@ -129,11 +152,11 @@ class HostPool:
         except TimeoutError:
             pass  # whoever is left finds its connection closed, and says so truthfully
         finally:
+            self._lane.close()
             await self._session.close()
 
-    def _check_open(self) -> None:
-        if self._closing is not None:
-            raise ClosedError("the client was closed")
+    def _refuse(self) -> NoReturn:
+        raise ClosedError("the client was closed")
 
     async def _wait_for_slot(self, outgoing: Outgoing) -> None:
         since = self._clock.monotonic()
@@ -149,23 +172,6 @@ class HostPool:
             ) from None
         waited = self._clock.monotonic() - since
         notify(self._observer, PoolWaited(host=self._origin.key, wait_seconds=waited))
-
-    async def _connect(self) -> Connection:
-        connector = self._session.connector
-        if connector is None:
-            raise ClosedError("the client was closed")
-        limits = self._config.timeouts
-        reach = limits.connect + limits.tls
-        proxy = self._proxy.options() if self._proxy else {}
-        request = ClientRequest(
-            "GET",
-            self._origin.root,
-            loop=asyncio.get_running_loop(),
-            session=self._session,
-            **proxy,
-        )
-        timeout = ClientTimeout(total=None, connect=reach, sock_connect=reach)
-        return await connector.connect(request, [], timeout)
 
     def _warm_up_error(self, failure: object) -> ConnectError:
         if isinstance(failure, TimeoutError):

@@ -19,6 +19,7 @@ from ..errors import ClosedError, ConfigurationError, WrongEventLoopError
 from ..telemetry import Observer
 from ..wire.endpoints import Host
 from .connector import make_connector
+from .fast_lane import why_not
 from .lane import WholeRequest
 from .origin import Origin, Proxy, origins
 from .pool import HostPool, PoolStatistics
@@ -55,6 +56,7 @@ class SessionManager:
         self._origins = origins(self._config)
         self._proxy = Proxy.parse(self._config.proxy.reveal()) if self._config.proxy else None
         self._pools: dict[str, HostPool] = {}
+        self._pools_by_host: dict[Host, HostPool] = {}  # two, of one address or of two
         self._wanted = DEFAULT_CONNECTIONS
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = asyncio.Lock()
@@ -73,7 +75,23 @@ class SessionManager:
         """
         self._check_usable()
         known = self._pools.get(self._origins[host].key)
-        return known if known is not None else await self._open(self._origins[host])
+        pool = known if known is not None else await self._open(self._origins[host])
+        self._pools_by_host[host] = pool
+        return pool
+
+    def ready_pool(self, host: Host) -> HostPool | None:
+        """Return the pool of a host if it is open already, at the cost of no coroutine.
+
+        Raises:
+            ClosedError, WrongEventLoopError: As `pool` does.
+        """
+        if (
+            self._closed
+            or self._borrowed is not None
+            or self._loop is not asyncio.get_running_loop()
+        ):
+            self._check_usable()
+        return self._pools_by_host.get(host)
 
     def reserve(self, connections: int) -> None:
         """Make room for a number of requests at once; never makes a pool smaller.
@@ -149,6 +167,7 @@ class SessionManager:
     async def _open(self, origin: Origin) -> HostPool:
         async with self._opening:
             if origin.key not in self._pools:
+                is_fast = self._takes_fast_lane()
                 session = ClientSession(
                     request_class=WholeRequest,
                     cookie_jar=DummyCookieJar(),
@@ -165,8 +184,20 @@ class SessionManager:
                     limit=self._limit(),
                     clock=self._clock,
                     observer=self._observer,
+                    is_fast=is_fast,
                 )
         return self._pools[origin.key]
+
+    def _takes_fast_lane(self) -> bool:
+        wanted = self._config.pool.lane
+        if wanted == "public":
+            return False
+        obstacle = why_not(self._config, is_borrowed=self._borrowed is not None)
+        if obstacle is not None and wanted == "fast":
+            raise ConfigurationError(
+                f"PoolSettings(lane='fast') cannot be had here: {obstacle}; use 'auto'"
+            )
+        return obstacle is None
 
     async def _connection_options(self) -> dict[str, Any]:
         if self._borrowed is None:

@@ -69,7 +69,8 @@ class Slots:
     def release(self) -> None:
         """Give a slot back."""
         self._taken -= 1
-        self._hand_out()
+        if self._waiters:
+            self._hand_out()
 
     def resize(self, limit: int) -> None:
         """Change the limit. Lowering it takes no slot away; fewer are handed out."""

@@ -31,9 +31,10 @@ from ..wire.endpoints import Effect, Endpoint, NeededCredential
 from ..wire.replies import Reply, error_of
 from ..wire.requests import HttpRequest
 from .credentials import Credential, hands_out, without
-from .deadline import Deadline
+from .deadline import Deadline, Deadlines
 from .keeper import TokenKeeper, may_renew_for
 from .outgoing import Outgoing, SentMark
+from .pool import HostPool
 from .retry import Patience, may_repeat
 from .sessions import SessionManager
 
@@ -60,6 +61,7 @@ class Transport:
         self._clock = clock
         self._observer = observer
         self._on_reply: OnReply | None = None
+        self._deadlines: Deadlines | None = None
         # Letters only, so that nobody takes a request's id for a phone number.
         self._prefix = "".join(secrets.choice("bcdfghjkmnpqrstvwxz") for _ in range(6))
         self._numbers = itertools.count(1)
@@ -99,62 +101,91 @@ class Transport:
         """
         outgoing = Outgoing(
             request,
-            credential=self._credentials.header_line(request.endpoint),
-            request_id=f"{self._prefix}-{next(self._numbers)}",
-            mark=mark or SentMark(),
+            self._credentials.header_line(request.endpoint),
+            f"{self._prefix}-{next(self._numbers)}",
+            mark or SentMark(),
+            self._clock.monotonic(),
         )
-        watch = _Watch(self._clock.monotonic())
         total = self._config.timeouts.total if total_seconds is None else total_seconds
+        reply: Reply | None = None
         try:
-            with Deadline(total) as deadline:
-                reply = await self._until_answered(
-                    outgoing, watch, deadline, wait_out_refusals=wait_out_refusals
-                )
+            pool = self._sessions.ready_pool(request.endpoint.host)
+            together = self._deadlines
+            if together is None or together.seconds != total or pool is None:
+                together = self._together(total, pool)
+            with Deadline(total, together) as deadline:
+                if pool is not None and self._keeper is None:  # one coroutine less for most
+                    outgoing.attempts, outgoing.mark.sent = 1, False
+                    try:
+                        reply = self._judge(outgoing, await pool.exchange(outgoing))
+                    except TalkstackError as failure:
+                        await self._bear(failure, outgoing, deadline, wait_out_refusals)
+                if reply is None:
+                    reply = await self._until_answered(outgoing, deadline, wait_out_refusals)
             result = read(request.endpoint, reply)
         except TimeoutError as error:
-            failure = _deadline_passed(outgoing, total)
-            self._report(outgoing, watch, failure)
-            raise failure from error
+            late = _deadline_passed(outgoing, total)
+            self._report(outgoing, late)
+            raise late from error
         except TalkstackError as failure:
-            self._report(outgoing, watch, failure)
+            self._report(outgoing, failure)
             raise
         except asyncio.CancelledError:
             _warn_of_cancelling(outgoing)
             raise
         if self._observer is not None:
-            self._report_success(outgoing, watch, reply)
+            self._notify_finished(outgoing, reply.status, uncertain=False)
         return result
+
+    def _together(self, seconds: float, pool: HostPool | None) -> Deadlines | None:
+        """Return what the deadlines of the configured span share; others stand alone."""
+        if pool is None or seconds != self._config.timeouts.total:
+            return None
+        self._deadlines = Deadlines(pool.loop, seconds)
+        return self._deadlines
 
     async def _until_answered(
         self,
         outgoing: Outgoing,
-        watch: _Watch,
         deadline: Deadline,
-        *,
-        wait_out_refusals: bool,
+        wait_out_refusals: bool,  # noqa: FBT001 # private, passed on
     ) -> Reply:
-        keeper = self._keeper
+        keeper, host = self._keeper, outgoing.request.endpoint.host
         if keeper is not None and outgoing.request.endpoint.credential is NeededCredential.NONE:
             keeper = None
         while True:
             if keeper is not None:
                 await self._equip(outgoing, keeper)
-            watch.attempts += 1
+            outgoing.attempts += 1
+            # Whatever was tried before had no effect, or is a read: the mark is of this try alone.
+            outgoing.mark.sent = False
             try:
-                reply = await self._once(outgoing)
+                pool = self._sessions.ready_pool(host) or await self._sessions.pool(host)
+                reply = self._judge(outgoing, await pool.exchange(outgoing))
             except TalkstackError as failure:
-                if not _may_renew(outgoing, watch, failure, keeper):
-                    wait = self._wait_before(outgoing, watch, failure, wait_out_refusals)
-                    if wait is None or wait > deadline.seconds_left:
-                        raise
+                if _may_renew(outgoing, failure, keeper):
+                    self._report_repetition(outgoing, failure, 0.0)
+                    await self._clock.sleep(0.0)
                 else:
-                    wait = 0.0
-                self._report_repetition(outgoing, watch, failure, wait)
+                    await self._bear(failure, outgoing, deadline, wait_out_refusals)
             else:
                 if keeper is not None:
                     keeper.accept(outgoing.credential)
                 return reply
-            await self._clock.sleep(wait)
+
+    async def _bear(
+        self,
+        failure: TalkstackError,
+        outgoing: Outgoing,
+        deadline: Deadline,
+        wait_out_refusals: bool,  # noqa: FBT001 # private, passed on
+    ) -> None:
+        """Wait before the next try; raise the failure again if there must not be one."""
+        wait = self._wait_before(outgoing, failure, wait_out_refusals)
+        if wait is None or wait > deadline.seconds_left:
+            raise failure
+        self._report_repetition(outgoing, failure, wait)
+        await self._clock.sleep(wait)
 
     async def _equip(self, outgoing: Outgoing, keeper: TokenKeeper) -> None:
         """Give a request the token of this moment; on its second try it may be another."""
@@ -168,7 +199,6 @@ class Transport:
     def _wait_before(
         self,
         outgoing: Outgoing,
-        watch: _Watch,
         failure: TalkstackError,
         wait_out_refusals: bool,  # noqa: FBT001 # private, passed on
     ) -> float | None:
@@ -177,20 +207,17 @@ class Transport:
             return None
         if not wait_out_refusals and isinstance(failure, StatusError):
             return None
-        watch.patience = watch.patience or Patience(self._config.retry)
-        return watch.patience.next_wait(failure)
+        outgoing.patience = outgoing.patience or Patience(self._config.retry)
+        return outgoing.patience.next_wait(failure)
 
-    async def _once(self, outgoing: Outgoing) -> Reply:
-        # Whatever was tried before had no effect, or is a read: the mark is of this try alone.
-        outgoing.mark.sent = False
-        pool = await self._sessions.pool(outgoing.request.endpoint.host)
-        reply = await pool.exchange(outgoing)
+    def _judge(self, outgoing: Outgoing, reply: Reply) -> Reply:
+        """Return a reply that is a success, without our credential in it; raise for any other."""
         request = outgoing.request
         if self._credentials.occurs_in(reply.body) or request.secrets:
             reply = self._redacted(request, reply)
         if self._on_reply is not None:
             self._hand_on(outgoing, reply)
-        if reply.is_success:
+        if 200 <= reply.status < 300:
             return reply
         error = error_of(request.endpoint, reply, now=self._clock.now())
         # What was plainly refused did not happen, although it left.
@@ -213,7 +240,7 @@ class Transport:
         )
         notify(self._on_reply, received)
 
-    def _report(self, outgoing: Outgoing, watch: _Watch, failure: TalkstackError) -> None:
+    def _report(self, outgoing: Outgoing, failure: TalkstackError) -> None:
         if failure.request_id is None:
             failure.request_id = outgoing.request_id
         # An uncertain call needs somebody's eyes; the rest is told by the exception.
@@ -224,57 +251,38 @@ class Transport:
             failure,
         )
         status = failure.status if isinstance(failure, StatusError) else None
-        self._notify_finished(outgoing, watch, status, uncertain=failure.uncertain)
+        self._notify_finished(outgoing, status, uncertain=failure.uncertain)
 
-    def _report_success(self, outgoing: Outgoing, watch: _Watch, reply: Reply) -> None:
-        self._notify_finished(outgoing, watch, reply.status, uncertain=False)
-
-    def _notify_finished(
-        self, outgoing: Outgoing, watch: _Watch, status: int | None, *, uncertain: bool
-    ) -> None:
+    def _notify_finished(self, outgoing: Outgoing, status: int | None, *, uncertain: bool) -> None:
         event = RequestFinished(
             request_id=outgoing.request_id,
             operation=outgoing.request.endpoint.name,
             status=status,
-            attempts=watch.attempts,
-            elapsed_seconds=self._clock.monotonic() - watch.since,
+            attempts=outgoing.attempts,
+            elapsed_seconds=self._clock.monotonic() - outgoing.since,
             uncertain=uncertain,
         )
         notify(self._observer, event)
 
-    def _report_repetition(
-        self, outgoing: Outgoing, watch: _Watch, failure: TalkstackError, wait: float
-    ) -> None:
+    def _report_repetition(self, outgoing: Outgoing, failure: TalkstackError, wait: float) -> None:
         logger.debug("request %s is repeated in %.3f s: %s", outgoing.request_id, wait, failure)
         event = RequestRepeated(
             request_id=outgoing.request_id,
             operation=outgoing.request.endpoint.name,
-            attempt=watch.attempts,
+            attempt=outgoing.attempts,
             wait_seconds=wait,
             reason=type(failure).__name__,
         )
         notify(self._observer, event)
 
 
-@attrs.define
-class _Watch:
-    """When a request began, and how often it was tried."""
-
-    since: float
-    attempts: int = 0
-    was_renewed: bool = False
-    patience: Patience | None = None
-
-
-def _may_renew(
-    outgoing: Outgoing, watch: _Watch, failure: TalkstackError, keeper: TokenKeeper | None
-) -> bool:
+def _may_renew(outgoing: Outgoing, failure: TalkstackError, keeper: TokenKeeper | None) -> bool:
     """Say whether another token may help, which is tried once."""
-    if keeper is None or watch.was_renewed or not isinstance(failure, AuthenticationError):
+    if keeper is None or outgoing.was_renewed or not isinstance(failure, AuthenticationError):
         return False
     if not may_renew_for(outgoing.request.endpoint):
         return False
-    watch.was_renewed = True
+    outgoing.was_renewed = True
     return keeper.reject(outgoing.credential)
 
 

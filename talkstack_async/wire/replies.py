@@ -20,6 +20,7 @@ from ..models.calls import CallResult
 from ..phone import scrub_numbers
 from .convert import structure
 from .endpoints import Effect, Endpoint, NeededCredential
+from .quick_json import decode_member
 
 __all__ = [
     "Reply",
@@ -46,20 +47,20 @@ _BY_STATUS: dict[int, type[errors.StatusError]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define  # not frozen only because that costs half a microsecond per call
 class Reply:
     """What came back: a status, headers and the body.
 
     Attributes:
-        is_whole: False if the body was larger than the limit; `body` is then its beginning.
         request_id: Our own id of the request.
+        is_whole: False if the body was larger than the limit; `body` is then its beginning.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
-    is_whole: bool = True
     request_id: str = ""
+    is_whole: bool = True
 
     @property
     def is_success(self) -> bool:
@@ -76,11 +77,27 @@ def read_call_result(endpoint: Endpoint, reply: Reply) -> CallResult:
     if not reply.is_whole:
         raise too_large(endpoint, reply)
     try:
-        body = json.loads(_text(reply.body))
-        call = body.get("call") if isinstance(body, dict) else None
-        return structure(call, CallResult)
+        call = decode_member(reply.body, "call")
+        return _usual_result(call) or structure(call, CallResult)
     except (ValueError, RecursionError) as error:
         raise unexpected(endpoint, reply, str(error)) from error
+
+
+def _usual_result(call: object) -> CallResult | None:
+    """Make the result from the usual fields, without asking the converter what each may be."""
+    if type(call) is not dict:
+        return None
+    call_id, to, from_ = call.get("call_id"), call.get("to"), call.get("from")
+    if (
+        type(call_id) is str
+        and type(to) is str
+        and type(from_) is str
+        and call_id
+        and to
+        and from_
+    ):
+        return CallResult(call_id=call_id, to=to, from_=from_, raw=call)
+    return None
 
 
 def too_large(endpoint: Endpoint, reply: Reply) -> errors.UnexpectedReplyError:
@@ -140,11 +157,6 @@ def retry_after_seconds(reply: Reply, *, now: datetime) -> float | None:
         return None if moment.tzinfo is None else max(0.0, (moment - now).total_seconds())
     except (ValueError, OverflowError):
         return None
-
-
-def _text(body: bytes) -> str:
-    # Decoding first is twice as fast as letting `json` find out the encoding.
-    return body.decode("utf-8-sig" if body.startswith(b"\xef\xbb\xbf") else "utf-8")
 
 
 def excerpt(body: bytes) -> str:

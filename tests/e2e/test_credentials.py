@@ -38,6 +38,8 @@ from talkstack_async.wire.requests import build
 from tests.support.clients import config_for, number, numbered
 from tests.support.raw_server import Plan, RawServer, http
 
+pytestmark = pytest.mark.usefixtures("lane")
+
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Emulator]:

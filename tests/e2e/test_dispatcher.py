@@ -35,6 +35,8 @@ from talkstack_async.errors import (
 )
 from tests.support.clients import number, numbered
 
+pytestmark = pytest.mark.usefixtures("lane")
+
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Emulator]:

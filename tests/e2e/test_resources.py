@@ -22,6 +22,8 @@ from talkstack_async.models import LoginStatus, SignupStatus, VerificationStatus
 from talkstack_async.secret import Secret
 from tests.support.clients import config_for
 
+pytestmark = pytest.mark.usefixtures("lane")
+
 EMAIL, PASSWORD = "ada@example.com", "correct-horse-battery"
 
 

@@ -36,6 +36,8 @@ from talkstack_async.errors import (
 from tests.support.clients import client_for, config_for, number
 from tests.support.desk import Desk, Note
 
+pytestmark = pytest.mark.usefixtures("lane")
+
 
 def settings(emulator: Emulator, **more: Any) -> ClientConfig:
     ids = {"project_id": emulator.project_id, "agent_id": emulator.agent_id}

@@ -17,9 +17,11 @@ import talkstack_async.transport.transport as sending
 from talkstack_async import CallRequest, Client, NotPlaced, Outcome, Placed, Uncertain
 from talkstack_async.dispatch.outcomes import failed
 from talkstack_async.errors import DeadlineError, ReplyLostError, TalkstackError
-from talkstack_async.transport import lane
+from talkstack_async.transport import fast_lane, lane
 from tests.support.clients import client_for, number
 from tests.support.raw_server import Plan, RawServer, http, id_for, ok
+
+pytestmark = pytest.mark.usefixtures("lane")
 
 FIRST, SECOND = number(1), number(2)
 # A stall lasts this long. Nothing here depends on it being enough: a call that misses it under
@@ -243,6 +245,7 @@ class TestNegativeControls:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lane.Line, "has_news", lambda line: False)
+        monkeypatch.setattr(fast_lane.Line, "is_quiet", lambda line: True)
         async with RawServer() as server, client_for(server.url) as client:
             await outcome_of(client, SECOND)
             for line in tuple(server.lines):

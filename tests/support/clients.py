@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import attrs
 
 from talkstack_async import (
     CallRequest,
@@ -15,6 +19,19 @@ from talkstack_async import (
 
 KEY = "k" * 64
 
+_lane: Any = "auto"
+
+
+@contextmanager
+def lane_is(name: str) -> Iterator[None]:
+    """Let the clients made meanwhile take this lane; "auto" is the fast one where it can be."""
+    global _lane
+    before, _lane = _lane, name
+    try:
+        yield
+    finally:
+        _lane = before
+
 
 def config_for(url: str, **changes: Any) -> ClientConfig:
     settings: dict[str, Any] = {
@@ -26,7 +43,8 @@ def config_for(url: str, **changes: Any) -> ClientConfig:
         "retry": RetrySettings(max_retries=3, first_wait_seconds=0.001, max_wait_seconds=0.002),
         "pool": PoolSettings(close_grace_seconds=0.5),
     }
-    return ClientConfig(**{**settings, **changes})
+    config = ClientConfig(**{**settings, **changes})
+    return attrs.evolve(config, pool=attrs.evolve(config.pool, lane=_lane))
 
 
 def client_for(url: str, **changes: Any) -> Client:

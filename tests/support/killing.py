@@ -7,11 +7,12 @@ a minute. Nothing here is part of the product: the points are wrapped around it 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from talkstack_async.campaign.settler import Settler
 from talkstack_async.config import FollowSettings
 from talkstack_async.models.statuses import Disposition
 from talkstack_async.resources.calls import Calls
-from talkstack_async.transport.transport import Transport
+from talkstack_async.transport.pool import HostPool
 
 TOTAL_SECONDS = 1.0
 
@@ -147,10 +148,10 @@ POINTS: dict[str, _Wrap] = {
     "after the commit": (writing.Transaction, "commit", "after"),
     "when a claim is answered": (SqliteLedger, "claim", "after"),
     "when a worker has a claim": (Crew, "_dial", "before"),
-    "before the request": (Transport, "_once", "before"),
+    "before the request": (HostPool, "exchange", "before"),
     "before the fence": (FencedFlight, "leave", "before"),
     "after the fence": (FencedFlight, "leave", "after"),
-    "when the reply is there": (Transport, "_once", "after"),
+    "when the reply is there": (HostPool, "exchange", "after"),
     "when the call is placed": (Calls, "place", "after"),
     "when the result waits to be written": (Settler, "add", "after"),
     "before the result is written": (SqliteLedger, "settle", "before"),
@@ -178,22 +179,18 @@ def _arm(point: str, nth: int) -> None:
 
 
 def _wrapped(original: Callable[..., Any], reached: Callable[[], None], *, moment: str) -> Any:
-    if asyncio.iscoroutinefunction(original):
-
-        async def slowly(*args: Any, **options: Any) -> Any:
-            if moment == "before":
-                reached()
-            result = await original(*args, **options)
-            if moment == "after":
-                reached()
-            return result
-
-        return slowly
+    async def later(awaited: Awaitable[Any]) -> Any:
+        result = await awaited
+        if moment == "after":
+            reached()
+        return result
 
     def at_once(*args: Any, **options: Any) -> Any:
         if moment == "before":
             reached()
         result = original(*args, **options)
+        if inspect.isawaitable(result):
+            return later(result)
         if moment == "after":
             reached()
         return result

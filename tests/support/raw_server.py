@@ -14,7 +14,7 @@ import ssl
 import struct
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import attrs
 
@@ -108,8 +108,7 @@ class Line(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
         self.server.connections += 1
         self.number = self.server.connections
         self.server.lines.add(self)

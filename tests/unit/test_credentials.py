@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import string
 from typing import Any
@@ -242,8 +243,9 @@ class Quoting:
 
     def __init__(self, status: int, body: bytes) -> None:
         self._reply = Reply(status=status, headers={}, body=body)
+        self.loop = asyncio.get_running_loop()
 
-    async def pool(self, host: Host) -> Quoting:
+    def ready_pool(self, host: Host) -> Quoting:
         return self
 
     async def exchange(self, outgoing: Outgoing) -> Reply:
