@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from .campaign import measure_campaign
 from .ceiling import measure_ceilings
 from .clients import CONTESTANTS
 from .guard import guard
@@ -56,11 +57,17 @@ def _imports(_: Target, chosen: argparse.Namespace) -> Section:
     return attrs.asdict(measure_imports(rounds=chosen.rounds))
 
 
+def _campaign(target: Target, chosen: argparse.Namespace) -> Section:
+    contacts = 50_000 if chosen.quick else 1_000_000
+    return attrs.asdict(measure_campaign(target, rounds=chosen.rounds, contacts=contacts))
+
+
 _MEASURE: dict[str, Callable[[Target, argparse.Namespace], Section]] = {
     "imports": _imports,
     "calls": _calls,
     "server": _server,
     "memory": _memory,
+    "campaign": _campaign,
 }
 
 

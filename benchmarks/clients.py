@@ -171,10 +171,10 @@ async def ours_make(url: str, concurrency: int, *, lane: Lane = "auto") -> Async
 
 
 @contextlib.asynccontextmanager
-async def ours_dial(url: str, concurrency: int) -> AsyncIterator[Burst]:
+async def ours_dial(url: str, concurrency: int, *, lane: Lane = "auto") -> AsyncIterator[Burst]:
     told = Counter()
     async with (
-        make_client(url) as client,
+        make_client(url, lane=lane) as client,
         client.dispatcher(max_concurrency=concurrency, on_outcome=told) as dispatcher,
     ):
 

@@ -54,6 +54,12 @@ def _requirements(sections: Mapping[str, Section]) -> str:
     if memory := sections.get("memory_full") or sections.get("memory"):
         what = f"Memory growth after the first 10,000 of {memory['requests']:,} requests"
         lines.append((what, 20, memory["growth_mib"], " MiB"))
+    if campaign := sections.get("campaign"):
+        what = "CPU per call, campaign / bare dispatcher, public lane"
+        lines.append((what, 1.5, campaign["public"]["ratio"], ""))
+        what = f"{campaign['imported']:,} contacts imported"
+        lines.append((what, 60, campaign["import_seconds"], " s"))
+        lines.append((f"{what}, memory", 300, campaign["import_mib"], " MiB"))
     if imports := sections.get("imports"):
         what = "`import talkstack_async` beyond `import aiohttp`"
         lines.append((what, 120, imports["difference_ms"], " ms"))
@@ -125,6 +131,35 @@ def _memory(section: Section) -> str:
     )
 
 
+def _campaign(section: Section) -> str:
+    slow = section["slow_disk_per_second"]
+    rows = [
+        *(
+            (
+                f"CPU per call, {lane} lane: campaign / bare dispatcher",
+                (
+                    f"{section[lane]['campaign_us']:.1f} / "
+                    f"{section[lane]['dispatcher_us']:.1f} us, **{section[lane]['ratio']:.2f}**"
+                ),
+            )
+            for lane in ("public", "fast")
+        ),
+        (
+            f"{section['imported']:,} contacts read from a CSV file",
+            f"{section['import_seconds']:.1f} s, {section['import_mib']:.0f} MiB at most",
+        ),
+        (
+            f"memory, from the 10,000th of {section['dialled']:,} contacts on",
+            f"{section['growth_mib']:+.2f} MiB",
+        ),
+        (
+            "calls/s with an fsync of 10 ms",
+            "not measured" if slow is None else f"{slow:,.0f}",
+        ),
+    ]
+    return _titled("A campaign, its ledger on disk", _table(("what", "measured"), rows))
+
+
 def _imports(section: Section) -> str:
     rows = [
         ("`import aiohttp`", f"{section['aiohttp_ms']:.0f}", f"{section['aiohttp_cpu_ms']:.0f}"),
@@ -188,6 +223,7 @@ _SHOW: dict[str, Callable[[Section], str]] = {
     "memory": _memory,
     "memory_full": _memory,
     "imports": _imports,
+    "campaign": _campaign,
 }
 
 
