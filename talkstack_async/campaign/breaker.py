@@ -80,6 +80,8 @@ class Breaker:
         if begun is not None and begun < self.opened_at:
             return self
         if self.is_closed:
+            if ok and not self.failed and self.seen == self.settings.window:
+                return self  # the everyday case, once per call
             return self._remember(ok=ok, at=at)
         if at < self.admits_at and not self.on_trial:
             return self
