@@ -21,6 +21,7 @@ from .records import EventRecord, OpenAttempt
 __all__ = ["Inbox"]
 
 _TAKEN_AT_ONCE = 200
+_FIRST_GAP_SECONDS = 1.0
 # An event about a call that nobody can place by then is about somebody else's.
 _WAITS = timedelta(minutes=15)
 
@@ -44,6 +45,8 @@ class Inbox:
         self._calls = calls
         self._ledger = ledger
         self._clock = clock
+        # When to read the call of an event again that nobody could place; and after what gap.
+        self._again: dict[int, tuple[float, float]] = {}
 
     async def work(
         self,
@@ -66,6 +69,8 @@ class Inbox:
                 done.append(event.event_id)
             elif await self._is_settled(event, unknown, found, project_id=project_id):
                 done.append(event.event_id)
+        for event_id in done:
+            self._again.pop(event_id, None)
         if done:
             await self._ledger.apply_events(done, at=self._clock.now())
 
@@ -82,7 +87,7 @@ class Inbox:
         It may name the call of an attempt whose answer was lost. If there is none such, it may
         have beaten our own record of the call, and waits.
         """
-        attempts = await unknown()
+        attempts = await unknown() if self._is_due(event) else ()
         if attempts:
             try:
                 call = await self._calls.get(event.call_id, project_id=project_id)
@@ -97,3 +102,12 @@ class Inbox:
                         found(attempt, call)
                         return True
         return self._clock.now() - event.received_at > _WAITS
+
+    def _is_due(self, event: EventRecord) -> bool:
+        """Say whether to read the call of an event now; each further gap is twice as long."""
+        now = self._clock.monotonic()
+        due_at, gap = self._again.get(event.event_id, (now, _FIRST_GAP_SECONDS))
+        if now < due_at:
+            return False
+        self._again[event.event_id] = (now + gap, 2 * gap)
+        return True

@@ -161,6 +161,15 @@ class RegionRules:
         return parse_rules(file.read_bytes(), name="the shipped region_rules.json")
 
     @classmethod
+    def named_by(cls, file: str | None) -> RegionRules:
+        """Return the rules of a file, or those that are shipped if none is named.
+
+        Raises:
+            ConfigurationError: The file cannot be used.
+        """
+        return cls.shipped() if file is None else cls.load(Path(file))
+
+    @classmethod
     def load(cls, path: Path) -> RegionRules:
         """Read a file of rules that takes the place of the shipped ones.
 

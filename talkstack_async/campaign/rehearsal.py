@@ -81,7 +81,7 @@ async def dry_run(
         imported = await campaign.read_list(path, region=region, rejects=rejects)
         rulebook = Rulebook(
             settings=settings,
-            regions=regions or RegionRules.shipped(),
+            regions=regions or RegionRules.named_by(settings.rules_file),
             placeholders=campaign.record.placeholders,
         )
         forecast = Forecast(

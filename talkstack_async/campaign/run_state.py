@@ -94,11 +94,15 @@ class RunState:
         """Wait until something happens, or for a while."""
         self.news.clear()
         alarm = asyncio.create_task(self.clock.sleep(seconds))
-        alarm.add_done_callback(lambda _: self.news.set())
+        alarm.add_done_callback(self._ring)
         try:
             await self.news.wait()
         finally:
             alarm.cancel()
+
+    def _ring(self, alarm: asyncio.Task[None]) -> None:
+        if not alarm.cancelled():
+            self.news.set()
 
     def _tell(self, observer: Observer, settlement: Settlement) -> None:
         now = self.clock.since_boot()

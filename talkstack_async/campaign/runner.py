@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from pathlib import Path
 
 import attrs
 
 from ..client import Client
 from ..dispatch.pacing import Pace
-from ..errors import CampaignError, ClockJumpError
+from ..errors import CampaignError, ClockJumpError, LedgerError
 from ..telemetry import Observer
 from .attempting import Attempting
 from .crew import Crew
@@ -155,6 +154,8 @@ class CampaignRunner:
 
     async def _prepare(self) -> None:
         campaign, now = self._run.campaign, self._run.clock.now()
+        if not self._ledger.is_exclusive:
+            raise LedgerError("to run a campaign, open its ledger with exclusive=True")
         newest = await self._ledger.newest()
         if newest is not None and (newest - now).total_seconds() > CLOCK_TOLERANCE_SECONDS:
             raise ClockJumpError(
@@ -182,12 +183,7 @@ class CampaignRunner:
             self._run.failure = self._run.settler.failure
 
     def _rulebook(self, campaign: CampaignRecord) -> Rulebook:
-        regions = self._regions or _regions_of(campaign)
+        regions = self._regions or RegionRules.named_by(campaign.settings.rules_file)
         return Rulebook(
             settings=campaign.settings, regions=regions, placeholders=campaign.placeholders
         )
-
-
-def _regions_of(campaign: CampaignRecord) -> RegionRules:
-    file = campaign.settings.rules_file
-    return RegionRules.shipped() if file is None else RegionRules.load(Path(file))

@@ -13,6 +13,7 @@ import attrs
 import pytest
 
 from talkstack_async.campaign.campaign import Campaign, Resolution
+from talkstack_async.campaign.ledger import open_ledger
 from talkstack_async.campaign.progress import Phase
 from talkstack_async.campaign.records import EventRecord
 from talkstack_async.campaign.runner import CampaignRunner, Ending
@@ -28,10 +29,10 @@ from talkstack_async.campaign.settings import (
 from talkstack_async.campaign.states import AttemptState, ContactState
 from talkstack_async.config import FollowSettings
 from talkstack_async.emulator import EmulatorThread, Fault, Script
-from talkstack_async.errors import AuthenticationError, CampaignError
+from talkstack_async.errors import AuthenticationError, CampaignError, LedgerError
 from talkstack_async.models.statuses import Disposition
 from talkstack_async.telemetry import AttemptChanged
-from tests.support.campaigns import people, phone, rings, stage
+from tests.support.campaigns import client_for, people, phone, rings, stage
 
 BUSY, NO_ANSWER, REFUSED, LOST, FAILS = (f"+120255501{n}" for n in (80, 81, 86, 87, 92))
 
@@ -421,6 +422,34 @@ async def test_an_event_may_prove_a_call_whose_reply_was_lost(tmp_path: Path):
             result = await asyncio.wait_for(run, 60)
             assert result.counts.attempts == {AttemptState.FINAL: 1}
             assert await it.ledger.verify() == []
+
+
+async def test_a_ledger_that_is_not_held_alone_is_not_dialled_from(
+    emulator: EmulatorThread, tmp_path: Path
+):
+    async with stage(emulator, tmp_path, [phone(1)]) as it:
+        settings = it.campaign.record.settings
+    async with open_ledger(tmp_path / "campaign.db") as ledger, client_for(emulator) as client:
+        campaign = await Campaign.open(ledger, "spring", settings=settings)
+        with pytest.raises(LedgerError, match="exclusive=True"):
+            await CampaignRunner(client, ledger, campaign.record).run()
+    assert not emulator.rings
+
+
+async def test_an_event_nobody_can_place_is_asked_about_less_and_less(tmp_path: Path):
+    silent = Script(queued_for=0.01, ringing_for=0.01, talking_for=0.02, listed_after=3600)
+    evidence = EvidenceSettings(fence_seconds=0.5, margin_seconds=0.05, history_lag_seconds=600)
+    with EmulatorThread(script=silent) as emulator:
+        async with stage(emulator, tmp_path, [LOST], evidence=evidence) as it:
+            await it.ledger.receive(event("CA" + "0" * 32))
+            runner = it.runner()
+            run = asyncio.create_task(runner.run())
+            while emulator.calls_of("getCall") < 3:  # at once, and after one and two seconds
+                await asyncio.sleep(0.02)
+            runner.stop()
+            result = await run
+            assert result.counts.attempts == {AttemptState.UNKNOWN: 1}
+            assert emulator.calls_of("getCall") <= 4
 
 
 async def test_an_observer_learns_of_every_attempt_and_of_no_number(

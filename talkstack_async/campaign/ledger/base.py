@@ -85,6 +85,11 @@ class CampaignFacts:
 class Ledger(Protocol):
     """The durable record. Open it with `open_ledger(...)`, use it with `async with`."""
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether this process holds the ledger alone, as whoever runs a campaign must."""
+        ...
+
     # --- Hot.
 
     async def claim(

@@ -66,6 +66,10 @@ class SqliteLedger(ReadsBeside):
         # Claims whose task was cancelled, until it is known what to give back.
         self._abandoned: set[asyncio.Future[Claimed]] = set()
 
+    @property
+    def is_exclusive(self) -> bool:
+        return self._lock is not None
+
     # --- Hot.
 
     async def claim(
