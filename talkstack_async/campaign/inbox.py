@@ -89,6 +89,7 @@ class Inbox:
         """
         attempts = await unknown() if self._is_due(event) else ()
         if attempts:
+            self._put_off(event)
             try:
                 call = await self._calls.get(event.call_id, project_id=project_id)
             except NotFoundError:
@@ -104,10 +105,11 @@ class Inbox:
         return self._clock.now() - event.received_at > _WAITS
 
     def _is_due(self, event: EventRecord) -> bool:
-        """Say whether to read the call of an event now; each further gap is twice as long."""
-        now = self._clock.monotonic()
-        due_at, gap = self._again.get(event.event_id, (now, _FIRST_GAP_SECONDS))
-        if now < due_at:
-            return False
-        self._again[event.event_id] = (now + gap, 2 * gap)
-        return True
+        """Say whether the call of an event may be read now."""
+        due_at, _ = self._again.get(event.event_id, (0.0, 0.0))
+        return self._clock.monotonic() >= due_at
+
+    def _put_off(self, event: EventRecord) -> None:
+        """Note that the call of an event is read now; each further gap is twice as long."""
+        _, gap = self._again.get(event.event_id, (0.0, _FIRST_GAP_SECONDS))
+        self._again[event.event_id] = (self._clock.monotonic() + gap, 2 * gap)
