@@ -91,8 +91,10 @@ class RunState:
             self._tell(self._observer, settlement)
 
     async def wait_for_news(self, seconds: float) -> None:
-        """Wait until something happens, or for a while."""
+        """Wait until something happens, or for a while; not at all once it is to stop."""
         self.news.clear()
+        if self.stopping:
+            return
         alarm = asyncio.create_task(self.clock.sleep(seconds))
         alarm.add_done_callback(self._ring)
         try:
