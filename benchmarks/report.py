@@ -50,7 +50,7 @@ def _requirements(sections: Mapping[str, Section]) -> str:
         if comparison["concurrency"] == 100:
             for client in (DIAL, MAKE):
                 ratio = _of(comparison, client).get("ratio", math.nan)
-                lines.append((f"CPU per call at 100 in flight, {client} / naive", 1.0, ratio, ""))
+                lines.append((f"CPU per call at 100 in flight, {client} / naive", 0.5, ratio, ""))
     if memory := sections.get("memory_full") or sections.get("memory"):
         what = f"Memory growth after the first 10,000 of {memory['requests']:,} requests"
         lines.append((what, 20, memory["growth_mib"], " MiB"))
