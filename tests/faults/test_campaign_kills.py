@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sqlite3
 from collections import Counter
@@ -63,7 +64,7 @@ def accounted_for(plan: Plan, count: int) -> None:
             return await ledger.verify()
 
     assert asyncio.run(findings()) == []
-    with sqlite3.connect(plan.ledger) as database:
+    with contextlib.closing(sqlite3.connect(plan.ledger)) as database:
         states = dict(
             database.execute("SELECT state, count(*) FROM contact GROUP BY 1").fetchall()
         )
