@@ -67,7 +67,7 @@ class Breaker:
             return self
         return attrs.evolve(self, admits_at=at + self.pause, on_trial=True)
 
-    def after(self, ok: bool, at: float, *, begun: float | None = None) -> Breaker:  # noqa: FBT001
+    def after(self, ok: bool, at: float, *, begun: float | None = None) -> Breaker:  # noqa: FBT001  # hot
         """Note how a call ended.
 
         Args:

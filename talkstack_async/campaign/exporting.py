@@ -186,7 +186,7 @@ class _Workbook:
 
     def __init__(self, path: Path) -> None:
         try:
-            import xlsxwriter  # type: ignore[import-untyped]
+            import xlsxwriter  # type: ignore[import-untyped]  # it has none
         except ImportError as error:
             raise MissingExtraError(
                 "writing XLSX needs xlsxwriter: pip install 'talkstack-async[campaign]'"
@@ -222,7 +222,7 @@ class _Workbook:
                 self._sheet.write_number(self._next_row, column, cell)
 
     def close(self) -> None:
-        from xlsxwriter.exceptions import XlsxFileError  # type: ignore[import-untyped]
+        from xlsxwriter.exceptions import XlsxFileError  # type: ignore[import-untyped]  # it has none
 
         try:
             self._book.close()

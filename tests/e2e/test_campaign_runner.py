@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -422,6 +424,24 @@ async def test_an_event_may_prove_a_call_whose_reply_was_lost(tmp_path: Path):
             result = await asyncio.wait_for(run, 60)
             assert result.counts.attempts == {AttemptState.FINAL: 1}
             assert await it.ledger.verify() == []
+
+
+async def test_no_log_and_no_audit_holds_a_whole_number(
+    emulator: EmulatorThread, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    numbers = [phone(1), BUSY, REFUSED, LOST, FAILS]
+    caplog.set_level("DEBUG", logger="talkstack_async")
+    async with stage(emulator, tmp_path, numbers) as it:
+        await it.runner().run()
+    with contextlib.closing(sqlite3.connect(tmp_path / "campaign.db")) as database:
+        audit = str(database.execute("SELECT * FROM audit").fetchall())
+        listed = str(database.execute("SELECT number FROM contact").fetchall())
+    assert caplog.records  # the lost and the failed call are told about
+    for number in numbers:
+        digits = number.removeprefix("+")
+        assert digits in listed  # so that they would be found
+        assert digits not in caplog.text
+        assert digits not in audit
 
 
 async def test_a_ledger_that_is_not_held_alone_is_not_dialled_from(

@@ -36,7 +36,7 @@ class ReadsBeside:
     _reading: Reading | None = None
 
     def _make_reading(self) -> Reading:
-        raise NotImplementedError
+        raise NotImplementedError  # each ledger makes the one of its own database
 
     async def campaign(self, name: str) -> CampaignRecord | None:
         return await self._ask(lambda reading: reading.campaign(name))
