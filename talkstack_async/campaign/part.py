@@ -8,7 +8,15 @@ import attrs
 
 from .shares import slots_of
 
-__all__ = ["Part"]
+__all__ = ["Part", "Slice"]
+
+
+@attrs.frozen
+class Slice:
+    """A shard of a campaign, as something to be worked by one worker at a time."""
+
+    campaign_id: int
+    shard: int
 
 
 @attrs.define
