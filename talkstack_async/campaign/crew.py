@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
 from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
@@ -83,8 +83,7 @@ class Crew:
     def staff(self) -> None:
         """Have a worker for each job, up to the limit."""
         self._job_news.set()
-        limit = self._run.settings.max_concurrency
-        missing = min(limit - len(self._workers), len(self._jobs) - self._idle)
+        missing = min(self._limit - len(self._workers), len(self._jobs) - self._idle)
         for _ in range(missing):
             worker = asyncio.create_task(self._work())
             self._workers[worker] = None
@@ -109,6 +108,21 @@ class Crew:
         for worker, flight in tuple(self._workers.items()):
             if flight is not None and not flight.sent and flight.placed is None:
                 worker.cancel()
+
+    def unsent_phones(self) -> list[str]:
+        """Return the numbers of claims that have not left yet."""
+        return [flight.claim.phone for flight in self._unsent_flights()]
+
+    def withdraw(self, phones: Collection[str]) -> None:
+        """Give back the claims on some numbers, those of them that have not left yet."""
+        for flight in self._unsent_flights():
+            if flight.claim.phone in phones:
+                flight.withdraw()
+
+    def _unsent_flights(self) -> list[FencedFlight]:
+        queued = [job for job in self._jobs if isinstance(job, FencedFlight)]
+        waiting = [each for each in self._workers.values() if each is not None and not each.sent]
+        return queued + waiting
 
     async def finish(self, *, grace_seconds: float, hurried: asyncio.Event) -> None:
         """Wait for answers, then give up waiting; every attempt is recorded either way."""
@@ -145,7 +159,12 @@ class Crew:
                 self._run.news.set()
 
     def _may_go_on(self) -> bool:
-        return not self._run.stopping and len(self._workers) <= self._run.settings.max_concurrency
+        return not self._run.stopping and len(self._workers) <= self._limit
+
+    @property
+    def _limit(self) -> int:
+        # Whoever has lost all slots to other workers still has to see its claims off.
+        return self._run.slots or 1
 
     async def _wait_for_jobs(self) -> None:
         self._idle += 1

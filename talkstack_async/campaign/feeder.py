@@ -115,7 +115,8 @@ class Feeder:
                 # All have to wait. The next are put off in larger groups: each is a commit.
                 self._reach = min(2 * limit, _LARGEST_REACH)
                 continue
-            if await self._is_quiet(crew):
+            # A part of a campaign is never over by itself: whoever gave it says when.
+            if self._run.part is None and await self._is_quiet(crew):
                 if self._quiet_since != self._run.recorded:
                     # What was recorded meanwhile may have made somebody ready: claim once more.
                     self._quiet_since = self._run.recorded
@@ -136,7 +137,7 @@ class Feeder:
             self._run.tally.turn_to(Phase.CIRCUIT_OPEN, note=note)
         return room_for_claims(
             Load(
-                slots=settings.max_concurrency,
+                slots=self._run.slots,
                 busy=crew.busy,
                 queued=crew.queued,
                 unsent=crew.unsent,

@@ -73,6 +73,10 @@ class FencedFlight(Flight):
         """Whether the claim is too old to be sent."""
         return self.stamp.age(self._clock) > self._fence_seconds
 
+    def withdraw(self) -> None:
+        """Do not let it leave: its number must not be called any more."""
+        self._fence_seconds = -1.0
+
     def leave(self) -> None:
         """Let the first byte leave, if the claim is young enough.
 
