@@ -62,6 +62,7 @@ class Engine:
         work: Works a slice.
         when_lost: Told that the queue knows nothing any more of what is being worked. Every
             `work` must end soon.
+        when_ready: Told that slices can be queued.
         heartbeat_seconds: Silent for so long, a worker loses its slices.
         clock: For waiting.
     """
@@ -72,12 +73,14 @@ class Engine:
         *,
         work: Work,
         when_lost: Callable[[], None],
+        when_ready: Callable[[], None],
         heartbeat_seconds: float,
         clock: Clock,
     ) -> None:
         self._dsn = dsn
         self._work = work
         self._when_lost = when_lost
+        self._when_ready = when_ready
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._clock = clock
         self._queries: _Leases | None = None
@@ -140,6 +143,7 @@ class Engine:
             self._register()
             if self._is_stopping:
                 return
+            self._when_ready()
             try:
                 await self._manager.run(
                     dequeue_timeout=_POLL,
