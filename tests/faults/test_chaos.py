@@ -100,20 +100,34 @@ def findings(ledger: str) -> Any:
     return asyncio.run(main())
 
 
-def torment(fleet: Fleet, *, frozen_for: float, scale: float = 1.0) -> None:
+def wait_for_workers(ledger: str, count: int, *, within: float = 30.0) -> None:
+    """Wait until so many workers have shards, none much more than the others."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        held = [n for (n,) in on_server(ledger, "SELECT count(*) FROM holding GROUP BY worker")]
+        if len(held) == count and min(held) > 1:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the workers hold {held}")
+
+
+def torment(fleet: Fleet, ledger: str, *, frozen_for: float) -> None:
     """Three workers; one is killed, one is frozen and thawed, and a new one comes."""
     killed, frozen, _ = fleet.start(), fleet.start(), fleet.start()
-    time.sleep(5 * scale)
+    wait_for_workers(ledger, 3)
+    time.sleep(1)
     killed.kill()
-    time.sleep(2 * scale)
+    time.sleep(2)
     send(frozen, signal.SIGSTOP)
-    time.sleep(2 * scale)
+    time.sleep(2)
     fleet.start()
-    time.sleep(frozen_for - 2 * scale)
+    time.sleep(frozen_for - 2)
     send(frozen, signal.SIGCONT)
 
 
 def judge(emulator: EmulatorThread, ledger: str, *, count: int, heartbeat: float) -> None:
+    spent = emulator.arrivals[-1] - emulator.arrivals[0]
+    print(f"{len(emulator.rings)} rings in {spent:.1f} s, {busiest_second(emulator.arrivals)} in the busiest second, a shard idle for {longest_idleness(ledger, emulator):.1f} s at most")
     assert rung_twice(emulator) == {}
     assert len(emulator.rings) == count
     assert busiest_second(emulator.arrivals) <= PACE * 1.05
@@ -126,11 +140,11 @@ def test_workers_that_are_killed_frozen_and_added_ring_everybody_exactly_once(
 ):
     emulator.add_fault(Fault("drop", rate=0.01, rings=True))
     plan = Plan.of(emulator, ledger, heartbeat_seconds=3.0)
-    prepare(plan, 1800)
+    prepare(plan, 2000)
     with Fleet(plan) as fleet:
-        torment(fleet, frozen_for=9.0)
+        torment(fleet, ledger, frozen_for=9.0)
         wait_for_the_end(ledger, within=60)
-    judge(emulator, ledger, count=1800, heartbeat=3.0)
+    judge(emulator, ledger, count=2000, heartbeat=3.0)
 
 
 @pytest.mark.deep
@@ -139,7 +153,7 @@ def test_the_long_torment_rings_everybody_exactly_once(emulator: EmulatorThread,
     plan = Plan.of(emulator, ledger, heartbeat_seconds=10.0)
     prepare(plan, 6000)
     with Fleet(plan) as fleet:
-        torment(fleet, frozen_for=22.0, scale=2.0)
+        torment(fleet, ledger, frozen_for=22.0)
         wait_for_the_end(ledger, within=120)
     judge(emulator, ledger, count=6000, heartbeat=10.0)
 
@@ -150,6 +164,51 @@ def test_without_the_fence_a_frozen_worker_rings_somebody_twice(
     plan = Plan.of(emulator, ledger, heartbeat_seconds=3.0, unsafe=True)
     prepare(plan, 1500)
     with Fleet(plan) as fleet:
-        torment(fleet, frozen_for=12.0)
-        wait_for_the_end(ledger, within=60)
+        torment(fleet, ledger, frozen_for=12.0)
+        until = time.monotonic() + 20
+        while not rung_twice(emulator) and time.monotonic() < until:
+            time.sleep(0.2)
     assert rung_twice(emulator) != {}
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_a_restart_of_the_database_stops_the_workers_only_for_a_while(
+    emulator: EmulatorThread, ledger: str, server: PostgresServer, how: str
+):
+    plan = Plan.of(emulator, ledger)
+    prepare(plan, 1000)
+    with Fleet(plan) as fleet:
+        fleet.start(), fleet.start()
+        wait_for_workers(ledger, 2)
+        server.stop(how)
+        # What had left is answered meanwhile, and nothing else leaves without a ledger.
+        time.sleep(1)
+        before = len(emulator.arrivals)
+        time.sleep(2)
+        assert len(emulator.arrivals) == before
+        server.start()
+        wait_for_the_end(ledger, within=60)
+    assert rung_twice(emulator) == {}
+    assert {ring.number for ring in emulator.rings} == set(phones(1000))
+    placed = on_server(ledger, "SELECT number FROM attempt WHERE state = 2")
+    assert Counter(number for (number,) in placed) == Counter(phones(1000))
+    assert findings(ledger) == []
+
+
+def test_a_rolling_restart_loses_nothing_and_rings_nobody_twice(
+    emulator: EmulatorThread, ledger: str
+):
+    plan = Plan.of(emulator, ledger)
+    prepare(plan, 1500)
+    with Fleet(plan) as fleet:
+        old = [fleet.start(), fleet.start()]
+        wait_for_workers(ledger, 2)
+        for worker in old:
+            fleet.start()
+            wait_for_workers(ledger, 3)
+            assert fleet.stop(worker) == 0
+        wait_for_the_end(ledger, within=60)
+    assert on_server(ledger, "SELECT count(*) FROM worker") == [(2,)]
+    judge(emulator, ledger, count=1500, heartbeat=0.0)
+    unknown = on_server(ledger, "SELECT count(*) FROM audit WHERE detail LIKE '%unknown%'")
+    assert unknown == [(0,)]
