@@ -86,6 +86,8 @@ class Feeder:
     def judge(self, outcome: Outcome, stamp: Stamp) -> None:
         """Let the breaker learn from an outcome, and stop for what concerns every call."""
         is_ok = isinstance(outcome, Placed)
+        if is_ok and self._breaker.is_calm:
+            return  # the everyday case, once per call
         if isinstance(outcome, NotPlaced):
             if isinstance(outcome.error, AuthenticationError):
                 self._run.fail(outcome.error)
@@ -172,7 +174,7 @@ class Feeder:
 
     def _hand_over(self, crew: Crew, claims: Sequence[Claim], stamp: Stamp) -> None:
         for claim in claims:
-            self._run.claimed(claim.attempt_id)
+            self._run.claimed(claim.attempt_id, stamp.boot)
             crew.dial(claim, stamp)
         if self._run.stopping:
             crew.stand_down()

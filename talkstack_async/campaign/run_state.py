@@ -77,10 +77,10 @@ class RunState:
             self.failure = error
         self.stop()
 
-    def claimed(self, attempt_id: int) -> None:
-        """Note the moment of a claim, for whoever watches."""
+    def claimed(self, attempt_id: int, at: float) -> None:
+        """Note the moment of a claim, in seconds since boot, for whoever watches."""
         if self._observer is not None:
-            self._claimed_at[attempt_id] = self.clock.since_boot()
+            self._claimed_at[attempt_id] = at
 
     def record(self, settlement: Settlement) -> None:
         """Have a settlement written, counted and told."""
