@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
 from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
@@ -41,6 +41,7 @@ class Crew:
         self._job_news = asyncio.Event()
         self._workers: dict[asyncio.Task[None], FencedFlight | None] = {}
         self._idle = 0
+        self._limit = 1
         self._followed: set[int] = set()
         self.unsent = 0
         self.finished = 0
@@ -61,17 +62,13 @@ class Crew:
         """Whether anything is going on."""
         return bool(self._jobs or self.unsent or self.busy)
 
-    def dial(self, claim: Claim, stamp: Stamp) -> None:
-        """Have a claim dialled as soon as there is a slot and a turn."""
-        self.unsent += 1
-        self._jobs.append(
-            FencedFlight(
-                claim,
-                stamp,
-                fence_seconds=self._run.settings.evidence.fence_seconds,
-                clock=self._run.clock,
-            )
-        )
+    def dial(self, claims: Sequence[Claim], stamp: Stamp) -> None:
+        """Have claims dialled, each as soon as there is a slot and a turn."""
+        self.unsent += len(claims)
+        fence, clock = self._run.settings.evidence.fence_seconds, self._run.clock
+        self._jobs += [
+            FencedFlight(claim, stamp, fence_seconds=fence, clock=clock) for claim in claims
+        ]
 
     def follow(self, following: Following) -> None:
         """Have a call followed, before anything new is dialled: its phone rings already."""
@@ -83,6 +80,8 @@ class Crew:
     def staff(self) -> None:
         """Have a worker for each job, up to the limit."""
         self._job_news.set()
+        # Whoever has lost all slots to other workers still has to see its claims off.
+        self._limit = self._run.slots or 1
         missing = min(self._limit - len(self._workers), len(self._jobs) - self._idle)
         for _ in range(missing):
             worker = asyncio.create_task(self._work())
@@ -144,7 +143,7 @@ class Crew:
 
     async def _work(self) -> None:
         me: Any = asyncio.current_task()
-        while self._may_go_on():
+        while not self._run.stopping and len(self._workers) <= self._limit:
             while not self._jobs:
                 await self._wait_for_jobs()
             job = self._jobs.popleft()
@@ -157,14 +156,6 @@ class Crew:
                 self._workers[me] = None
                 self.finished += 1
                 self._run.news.set()
-
-    def _may_go_on(self) -> bool:
-        return not self._run.stopping and len(self._workers) <= self._limit
-
-    @property
-    def _limit(self) -> int:
-        # Whoever has lost all slots to other workers still has to see its claims off.
-        return self._run.slots or 1
 
     async def _wait_for_jobs(self) -> None:
         self._idle += 1

@@ -174,14 +174,14 @@ class Feeder:
         )
 
     def _hand_over(self, crew: Crew, claims: Sequence[Claim], stamp: Stamp) -> None:
-        for claim in claims:
-            self._run.claimed(claim.attempt_id, stamp.boot)
-            crew.dial(claim, stamp)
+        self._run.claimed(claims, stamp.boot)
+        crew.dial(claims, stamp)
         if self._run.stopping:
             crew.stand_down()
-        elif claims:
-            self._breaker = self._breaker.tried(self._run.clock.since_boot())
-            self._run.tally.turn_to(Phase.DIALLING)
+        else:
+            if claims:
+                self._breaker = self._breaker.tried(self._run.clock.since_boot())
+                self._run.tally.turn_to(Phase.DIALLING)
             crew.staff()
 
     def _take_in(self, campaign: CampaignRecord) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import getpid
 
 from ..clock import Clock
 from ..telemetry import AttemptChanged, Observer, logger, notify
 from .part import Part
 from .progress import Tally
-from .records import CampaignRecord, Settlement
+from .records import CampaignRecord, Claim, Settlement
 from .settings import CampaignSettings
 from .settler import Settler
 from .states import AttemptState
@@ -92,10 +92,10 @@ class RunState:
             self.failure = error
         self.stop()
 
-    def claimed(self, attempt_id: int, at: float) -> None:
-        """Note the moment of a claim, in seconds since boot, for whoever watches."""
+    def claimed(self, claims: Sequence[Claim], at: float) -> None:
+        """Note the moment of claims, in seconds since boot, for whoever watches."""
         if self._observer is not None:
-            self._claimed_at[attempt_id] = at
+            self._claimed_at.update((claim.attempt_id, at) for claim in claims)
 
     def record(self, settlement: Settlement) -> None:
         """Have a settlement written, counted and told."""
