@@ -282,7 +282,7 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
             return False
         if self._connection is None or self._connection.closed:
             return True
-        return (error.sqlstate or "").startswith(_ENDED)
+        return (getattr(error, "sqlstate", None) or "").startswith(_ENDED)
 
     def _gone(self, what: str) -> LedgerError:
         return LedgerBusyError(f"the ledger {self._address} {what}")
