@@ -58,7 +58,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Old:
     if request.param == "postgres":
         url = request.getfixturevalue("empty_database")
         migrate_server(ServerAddress.read(url), to="0001")
-        made = Old(place=url, run=lambda statement: on_server(url, statement))  # type: ignore[arg-type]
+        made = Old(place=url, run=lambda statement: on_server(url, statement))
     else:
         path = tmp_path / "old.db"
         migrate(path, to="0001")
@@ -202,4 +202,4 @@ async def test_the_audit_of_a_server_is_append_only(postgres_url: str) -> None:
     )
     for change in ("UPDATE audit SET what = 'x'", "DELETE FROM audit", "TRUNCATE audit"):
         with pytest.raises(Exception, match="append-only"):
-            on_server(postgres_url, change)  # type: ignore[arg-type]
+            on_server(postgres_url, change)

@@ -81,10 +81,7 @@ def rows_of(path: Path) -> dict[str, int]:
 
 
 def rows_on(url: str) -> dict[str, int]:
-    return {
-        table: on_server(url, f'SELECT count(*) FROM "{table}"')[0][0]  # type: ignore[arg-type]
-        for table in TABLES
-    }
+    return {table: on_server(url, f'SELECT count(*) FROM "{table}"')[0][0] for table in TABLES}
 
 
 def everything(reading: Reading) -> Mapping[str, Any]:
@@ -158,7 +155,7 @@ async def test_new_ids_come_after_those_that_were_moved(path: Path, empty_databa
     ):  # fmt: skip
         ((following, last),) = on_server(
             empty_database,
-            f"SELECT nextval(pg_get_serial_sequence('{table}', '{key}')), "  # type: ignore[arg-type]
+            f"SELECT nextval(pg_get_serial_sequence('{table}', '{key}')), "
             f'(SELECT max({key}) FROM "{table}")',
         )
         assert following > last, table
