@@ -83,7 +83,8 @@ class Slices:
         try:
             await self._take(piece)
             end = self._begin(piece)
-            await self._join(piece.campaign_id)
+            if not end.done():
+                await self._join(piece.campaign_id)
         except (LedgerError, ConfigurationError) as error:
             logger.warning("a shard cannot be worked just now: %s", error)
             await self.give_back(piece)
