@@ -69,15 +69,17 @@ def _broken(connection: sa.Connection, checks: Iterable[_Check]) -> Iterator[Fin
 
 def _listed(things: str, keys: Iterable[Any]) -> str:
     """Count things and name the first few of them; empty if there are none."""
-    count, shown = 0, []
+    count = 0
+    shown: list[Any] = []
     for key in keys:
         count += 1
-        if count <= _SHOWN:
-            shown.append(str(key))
+        if count <= _SHOWN or key < shown[-1]:
+            # They come in no order, or in one of the database's own.
+            shown = sorted([*shown, key])[:_SHOWN]
     if not count:
         return ""
     more = ", ..." if count > _SHOWN else ""
-    return f"{count:,} {things}: {', '.join(shown)}{more}"
+    return f"{count:,} {things}: {', '.join(map(str, shown))}{more}"
 
 
 def _of_attempts(dialect: str) -> Iterator[_Check]:
@@ -196,6 +198,13 @@ def _of_contacts() -> Iterator[_Check]:
         "every contact belongs to a campaign",
         "contacts whose campaign is gone",
         ids.where(contact.c.campaign_id.not_in(known)),
+    )
+    yield (
+        "every contact is in a shard that is worked",
+        "contacts that are in none",
+        ids.join_from(contact, campaign, campaign.c.campaign_id == contact.c.campaign_id).where(
+            sa.or_(contact.c.shard < 0, contact.c.shard >= campaign.c.shards)
+        ),
     )
 
 
