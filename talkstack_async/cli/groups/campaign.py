@@ -52,7 +52,7 @@ def pause(
     """Dial nothing more until it is resumed. Calls under way go on to their end."""
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         await campaign.pause()
         return _say_state(campaign, "paused; calls under way go on to their end", screen=screen)
 
@@ -70,7 +70,7 @@ def resume(
     """Let a paused campaign go on. If nobody runs it any more, talkstack dial does."""
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         await campaign.resume()
         return _say_state(campaign, "may dial again, if talkstack dial runs it", screen=screen)
 
@@ -92,7 +92,7 @@ def cancel(
     which = cell(campaign) if campaign else f"the campaign of {path}"
     confirm(f"Cancel {which} for good?", yes=yes, screen=screen)
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         await campaign.cancel()
         return _say_state(campaign, "canceled; calls under way go on to their end", screen=screen)
 
@@ -143,7 +143,7 @@ def resolve(
     if bool(numbers) == everybody:
         raise CliError("name the numbers, or say --all, and not both")
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         chosen = None if everybody else sorted(set(numbers))
         return await _resolve(campaign, as_, chosen, screen=screen)
 
@@ -183,7 +183,7 @@ def _resolved(count: int, resolution: Resolution) -> str:
 
 
 def _show_reviews(path: Path, name: str | None, *, show_numbers: bool, screen: Screen) -> int:
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         found = await campaign.ledger.reviews(campaign.record.campaign_id)
         for contact, attempt in found:
             screen.document(_as_record(contact, attempt))

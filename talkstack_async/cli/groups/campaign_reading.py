@@ -104,7 +104,7 @@ def status(
     """Say how a campaign stands: contacts, attempts, how calls ended, what is waited for."""
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, path: Path) -> int:
+    async def work(campaign: Campaign, path: Place) -> int:
         from ...campaign.standing import standing
         from ...clock import SystemClock
         from ..status import show_standing
@@ -127,7 +127,7 @@ def watch(
     """Show how a campaign stands until it is over, or until Ctrl-C; it goes on all the same."""
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, path: Path) -> int:
+    async def work(campaign: Campaign, path: Place) -> int:
         from ...clock import SystemClock
         from ..watching import watch as keep_watching
 
@@ -158,7 +158,7 @@ def explain(
     """
     screen = Screen(json=json)
 
-    async def work(ledger: Ledger, path: Path) -> int:
+    async def work(ledger: Ledger, path: Place) -> int:
         from ...campaign.explaining import lines_of, story_as_data
         from ..numbers import read_number
 
@@ -190,7 +190,7 @@ def report(
         # It replaces what is there, which must not be a list or a ledger.
         raise CliError(f"--out {out}: a report ends in .html")
 
-    async def work(campaign: Campaign, path: Path) -> int:
+    async def work(campaign: Campaign, path: Place) -> int:
         from ...campaign.report import write_report
         from ...clock import SystemClock
 
@@ -231,7 +231,7 @@ def export(
     """
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         from ...campaign.exporting import Format
         from ...campaign.exporting import export as write
 
@@ -256,7 +256,7 @@ def verify(place: LedgerOrList = None, *, ledger: LedgerFile = None, json: Json 
     """
     screen = Screen(json=json)
 
-    async def work(ledger: Ledger, path: Path) -> int:
+    async def work(ledger: Ledger, path: Place) -> int:
         # Read first, so that the check reaches at least this far.
         number, digest = await ledger.head()
         findings = await ledger.verify()

@@ -81,7 +81,7 @@ def set_settings(
         rules=rules,
     )
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         before = campaign.record.settings
         after = _changed(before, change, no_pace=no_pace, no_budget=no_budget)
         if after != before:
