@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
 
 import pytest
 
+from tests.support import postgres
 from tests.support.clients import lane_is
+from tests.support.postgres import Databases
 
 LONGEST = 120.0  # seconds; far more than any test takes, so that only a hang is cut short
 
@@ -37,3 +41,28 @@ def lane(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run every test of a module over both lanes: `pytestmark = usefixtures("lane")`."""
     with lane_is(request.param):
         yield request.param
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """A PostgreSQL server, started when the first test asks for it, and databases on it."""
+    given = os.environ.get(postgres.GIVEN)
+    with contextlib.ExitStack() as stack:
+        url = given or stack.enter_context(postgres.PostgresServer()).url
+        databases = Databases(url)
+        stack.callback(databases.close)
+        yield databases
+
+
+@pytest.fixture
+def postgres_url(databases: Databases) -> Iterator[str]:
+    """The address of a fresh, empty ledger on PostgreSQL."""
+    with databases.fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(databases: Databases) -> Iterator[str]:
+    """The address of a fresh database that is no ledger yet."""
+    with databases.fresh(empty=True) as url:
+        yield url

@@ -158,6 +158,7 @@ class CampaignRecord:
             without a final cost.
         placeholders: Names the agent's instruction asked for when the list was checked.
         list_digest: SHA-256 of the list that was read last, None before the first.
+        shards: How many parts its contacts are in, each worked by one worker at a time.
     """
 
     campaign_id: int
@@ -169,6 +170,7 @@ class CampaignRecord:
     unpriced: int = 0
     placeholders: tuple[str, ...] = ()
     list_digest: str | None = None
+    shards: int = 1
 
 
 @attrs.frozen(kw_only=True)

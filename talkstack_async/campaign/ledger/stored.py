@@ -22,7 +22,7 @@ __all__ = [
 
 CAMPAIGN_COLUMNS = (
     "campaign_id, name, state, settings, created_at, spent_micros, unpriced, placeholders, "
-    "list_digest"
+    "list_digest, shards"
 )
 
 # Of an attempt `a` and its contact `c`.
@@ -34,7 +34,8 @@ OPEN_ATTEMPT_COLUMNS = (
 
 def campaign_of(row: Sequence[Any]) -> CampaignRecord:
     """Read a row of `CAMPAIGN_COLUMNS`."""
-    campaign_id, name, state, settings, created_at, spent, unpriced, placeholders, digest = row
+    campaign_id, name, state, settings, created_at, spent, unpriced, placeholders, *rest = row
+    digest, shards = rest
     return CampaignRecord(
         campaign_id=campaign_id,
         name=name,
@@ -45,6 +46,7 @@ def campaign_of(row: Sequence[Any]) -> CampaignRecord:
         unpriced=unpriced,
         placeholders=tuple(json.loads(placeholders)),
         list_digest=digest,
+        shards=shards,
     )
 
 

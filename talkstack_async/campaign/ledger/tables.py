@@ -15,9 +15,12 @@ __all__ = [
     "campaign",
     "contact",
     "event",
+    "holding",
     "import_",
     "metadata",
+    "moved",
     "suppression",
+    "worker",
 ]
 
 metadata = sa.MetaData()
@@ -46,6 +49,8 @@ campaign = sa.Table(
     sa.Column("unpriced", sa.Integer, nullable=False, server_default="0"),
     sa.Column("placeholders", sa.Text, nullable=False, server_default="[]"),
     sa.Column("list_digest", sa.Text),
+    # How many parts its contacts are in, each worked by one worker at a time; never changed.
+    sa.Column("shards", sa.SmallInteger, nullable=False, server_default="1"),
 )
 
 contact = sa.Table(
@@ -149,4 +154,39 @@ audit = sa.Table(
     sa.Column("attempt_id", _Id),
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
+)
+
+# Which worker has the lease on a shard. The row is the fencing token of claims: a worker that
+# finds somebody else's name in it claims nothing.
+holding = sa.Table(
+    "holding",
+    metadata,
+    sa.Column("campaign_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("since_at", _Moment, nullable=False),
+)
+
+# The moments are the database's, so that hosts need not agree.
+worker = sa.Table(
+    "worker",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("began_at", _Moment, nullable=False),
+    sa.Column("beat_at", _Moment, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("in_flight", sa.Integer, nullable=False, server_default="0"),
+)
+
+# One row at most, and none in a ledger in use. Without `finished_at` it is not known whether the
+# target has everything; either way nothing is dialled from here any more.
+moved = sa.Table(
+    "moved",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("token", sa.Text, nullable=False),
+    sa.Column("begun_at", _Moment, nullable=False),
+    sa.Column("finished_at", _Moment),
 )

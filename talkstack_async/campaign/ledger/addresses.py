@@ -1,0 +1,102 @@
+"""Where a ledger on a server is, said in two ways.
+
+The driver gets the whole address; everybody else one without user and password.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ...errors import LedgerError, MissingExtraError
+
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = ["ServerAddress", "driver", "is_server"]
+
+_SCHEMES = ("postgresql:", "postgres:", "postgresql+")
+_EXAMPLE = "postgresql://user@host/database"
+# What may be shown of an address: anything else may be a part of a password that was not quoted.
+_PLAIN = re.compile(r"[\w.,:/%\[\] -]*")
+_CONNECT_SECONDS = 10
+
+
+def is_server(place: str | Path) -> bool:
+    """Say whether a ledger is named by an address, and not by its file."""
+    return str(place).startswith(_SCHEMES)
+
+
+def driver() -> Any:
+    """Return the module psycopg.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import psycopg
+    except ImportError as error:
+        raise MissingExtraError(
+            "a ledger in PostgreSQL needs psycopg: pip install 'talkstack-async[distributed]'"
+        ) from error
+    return psycopg
+
+
+@attrs.frozen
+class ServerAddress:
+    """The address of a ledger in PostgreSQL.
+
+    Attributes:
+        dsn: What libpq takes; it may hold a password, so it is shown nowhere.
+        name: `postgresql://host/database`, for messages.
+    """
+
+    dsn: str = attrs.field(repr=False)
+    name: str
+
+    @classmethod
+    def read(cls, url: str | Path) -> ServerAddress:
+        """Read an address as people write it: `postgresql://`, `postgres://`, or SQLAlchemy's.
+
+        Raises:
+            LedgerError: It is none, or a `Path`, which lost one of the slashes.
+            MissingExtraError: The driver is not installed.
+        """
+        if isinstance(url, Path):
+            raise LedgerError(f"give the address of a ledger as text: {_EXAMPLE}")
+        dsn = re.sub(r"^(postgresql|postgres)(\+\w+)?:", "postgresql:", url)
+        psycopg = driver()
+        try:
+            parts = psycopg.conninfo.conninfo_to_dict(dsn)
+        except psycopg.Error:
+            # Its words may hold a part of the password.
+            parts = None
+        if parts is None or not dsn.startswith("postgresql://"):
+            raise LedgerError(
+                f"this is no address of a ledger: it is written {_EXAMPLE}, and in user and "
+                "password each @ : / ? # % stands as %40 %3A %2F %3F %23 %25"
+            )
+        return cls(dsn=dsn, name=_name_of(parts))
+
+    def connect(self, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
+        """Open a connection of one's own; it commits each statement unless told otherwise."""
+        given = {"autocommit": True, "application_name": "talkstack", **options}
+        if "connect_timeout" not in self.dsn:
+            given.setdefault("connect_timeout", _CONNECT_SECONDS)
+        connection: psycopg.Connection[tuple[Any, ...]] = driver().connect(self.dsn, **given)
+        return connection
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _name_of(parts: dict[str, Any]) -> str:
+    host, port = str(parts.get("host") or ""), str(parts.get("port") or "")
+    database = str(parts.get("dbname") or "")
+    is_plain = all(_PLAIN.fullmatch(each) for each in (host, database))
+    if not is_plain or not re.fullmatch(r"[\d,]*", port):
+        return "postgresql://..."
+    return f"postgresql://{host}{port and f':{port}'}/{database}"
