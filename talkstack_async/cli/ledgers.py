@@ -1,8 +1,8 @@
 """Which ledger a verb works on, and which campaign in it.
 
-A ledger is named by its file, by the list it was made from, or by the address of a database, which
-may also stand in TALKSTACK_LEDGER. All these verbs open it beside runners that may be at work: they
-look, and change what the runners then notice.
+A ledger is named by its file, by the list it was made from, or by the address of a database,
+which may also stand in TALKSTACK_LEDGER. All these verbs open it beside runners that may be at
+work: they look, and change what the runners then notice.
 """
 
 from __future__ import annotations

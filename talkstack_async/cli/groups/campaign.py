@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..exits import CliError, ExitCode
-from ..ledgers import CampaignName, LedgerFile, LedgerOrList, find_ledger, on_campaign
+from ..ledgers import (
+    CampaignName,
+    LedgerFile,
+    LedgerOrList,
+    Place,
+    find_ledger,
+    on_campaign,
+    what_opens,
+)
 from ..options import Json, Yes, group
 from ..output import Screen
 from ..prompts import confirm
@@ -150,10 +157,10 @@ def resolve(
     return on_campaign(work, path, name=campaign)
 
 
-def _place_and_numbers(words: list[str]) -> tuple[Path | None, list[str]]:
+def _place_and_numbers(words: list[str]) -> tuple[str | None, list[str]]:
     """Tell a ledger from numbers, which begin with a plus."""
     if words and not words[0].startswith("+"):
-        return Path(words[0]), words[1:]
+        return words[0], words[1:]
     return None, words
 
 
@@ -182,7 +189,7 @@ def _resolved(count: int, resolution: Resolution) -> str:
     return f"{count:,} contacts: {ends[resolution.value]}"
 
 
-def _show_reviews(path: Path, name: str | None, *, show_numbers: bool, screen: Screen) -> int:
+def _show_reviews(path: Place, name: str | None, *, show_numbers: bool, screen: Screen) -> int:
     async def work(campaign: Campaign, _: Place) -> int:
         found = await campaign.ledger.reviews(campaign.record.campaign_id)
         for contact, attempt in found:
@@ -245,6 +252,6 @@ def upgrade(place: LedgerOrList = None, *, ledger: LedgerFile = None, json: Json
     from ...campaign.ledger.opening import upgrade_ledger
 
     screen, path = Screen(json=json), find_ledger(place, ledger)
-    asyncio.run(upgrade_ledger(path))
+    asyncio.run(upgrade_ledger(what_opens(path)))
     show_done(f"{path} is up to date", screen=screen, ledger=str(path))
     return ExitCode.ALL_PLACED

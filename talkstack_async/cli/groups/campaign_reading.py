@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -15,9 +15,11 @@ from ..ledgers import (
     CampaignName,
     LedgerFile,
     LedgerOrList,
+    Place,
     beside,
     find_ledger,
     ledgers_here,
+    named_in_env,
     on_campaign,
     on_ledger,
     opened,
@@ -44,8 +46,9 @@ def list_campaigns(
 ) -> int:
     """List the campaigns of a ledger, or of all ledgers in this directory."""
     screen = Screen(json=json)
-    named = place is not None or ledger is not None
-    paths = [find_ledger(place, ledger)] if named else ledgers_here() or [find_ledger()]
+    named = place is not None or ledger is not None or named_in_env() is not None
+    here = () if named else ledgers_here()
+    paths = here or [find_ledger(place, ledger)]
     found, code = asyncio.run(_campaigns_of(paths, screen=screen))
     for standing in found:
         screen.document(standing)
@@ -73,7 +76,7 @@ def _summary(standing: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 async def _campaigns_of(
-    paths: list[Path] | Any, *, screen: Screen
+    paths: Sequence[Place], *, screen: Screen
 ) -> tuple[list[dict[str, Any]], ExitCode]:
     """Read all campaigns; a ledger that cannot be read does not hide the others."""
     from ...campaign.standing import standing
@@ -207,8 +210,9 @@ def report(
     return on_campaign(work, find_ledger(place, ledger), name=campaign)
 
 
-def _report_beside(path: Path, campaign: str) -> Path:
+def _report_beside(place: Place, campaign: str) -> Path:
     name = "".join(mark if mark.isalnum() or mark in "-._ " else "-" for mark in campaign)[:100]
+    path = place if isinstance(place, Path) else Path(name)
     report = beside(path, ".report.html")
     is_of_list = report.name == f"{name}.report.html"
     return report if is_of_list else beside(path, f".{name}.report.html")

@@ -11,7 +11,7 @@ import attrs
 import typer
 
 from ..exits import CliError, ExitCode
-from ..ledgers import CampaignName, LedgerFile, LedgerOrList, find_ledger, on_campaign
+from ..ledgers import CampaignName, LedgerFile, LedgerOrList, Place, find_ledger, on_campaign
 from ..options import Json
 from ..output import Screen
 from ..tables import cell

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..exits import CliError, ExitCode
-from ..ledgers import LedgerFile, LedgerOrList, find_ledger, on_ledger
+from ..ledgers import LedgerFile, LedgerOrList, Place, find_ledger, on_ledger
 from ..numbers import read_number
 from ..options import Json, group
 from ..output import Screen
