@@ -21,6 +21,7 @@ from .states import AttemptState, CampaignState, ContactState
 __all__ = [
     "Admit",
     "AttemptRecord",
+    "Beat",
     "CallNow",
     "CampaignRecord",
     "Candidate",
@@ -37,12 +38,14 @@ __all__ = [
     "OpenAttempt",
     "Reason",
     "Settlement",
+    "Standing",
     "Stop",
     "Story",
     "StoryLine",
     "Suppression",
     "Verdict",
     "Wait",
+    "WorkerRecord",
 ]
 
 
@@ -351,6 +354,62 @@ class OpenAttempt:
     call_id: str | None = None
     looks: int = 0
     looked_at: datetime | None = None
+
+
+# --- Workers of a ledger that many use.
+
+
+@attrs.frozen(kw_only=True)
+class Beat:
+    """What a worker says of itself every few seconds.
+
+    Attributes:
+        worker: Its name, which is also that of its claims and settlements.
+        state: `working`, or `draining` once it takes no new shards.
+        in_flight: Calls it is placing or following.
+    """
+
+    worker: str
+    host: str
+    pid: int
+    began_at: datetime
+    state: str = "working"
+    in_flight: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """What the ledger answers to a beat.
+
+    Attributes:
+        held: Campaign and shard of what the worker really holds.
+        foreign: Active contacts in those shards whose attempt is still another worker's, by
+            campaign; a campaign without any is left out.
+        live_workers: Workers that live and take shards, this one included if it does.
+    """
+
+    held: frozenset[tuple[int, int]]
+    foreign: Mapping[int, int]
+    live_workers: int
+
+
+@attrs.frozen(kw_only=True)
+class WorkerRecord:
+    """A worker as the ledger knows it.
+
+    Attributes:
+        beat_seconds_ago: Since it was last heard of, by the database's clock.
+        held: Campaign (its name) and shard of what it holds.
+    """
+
+    name: str
+    host: str
+    pid: int
+    began_at: datetime
+    beat_seconds_ago: float
+    state: str
+    in_flight: int
+    held: tuple[tuple[str, int], ...] = ()
 
 
 # --- Suppression, events, stories.

@@ -1,6 +1,6 @@
 """The durable record of campaigns, contacts and attempts."""
 
-from .base import Ledger
+from .base import Ledger, SharedLedger
 from .opening import open_ledger
 
-__all__ = ["Ledger", "open_ledger"]
+__all__ = ["Ledger", "SharedLedger", "open_ledger"]

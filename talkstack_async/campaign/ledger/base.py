@@ -17,6 +17,7 @@ import attrs
 from ..records import (
     Admit,
     AttemptRecord,
+    Beat,
     CampaignRecord,
     Claimed,
     ContactRecord,
@@ -26,14 +27,16 @@ from ..records import (
     NewContact,
     OpenAttempt,
     Settlement,
+    Standing,
     Story,
     Suppression,
     Verdict,
+    WorkerRecord,
 )
 from ..settings import CampaignSettings
 from ..states import AttemptState, CampaignState, ContactState
 
-__all__ = ["CampaignFacts", "Counts", "Ledger"]
+__all__ = ["CampaignFacts", "Counts", "Ledger", "SharedLedger"]
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +90,12 @@ class Ledger(Protocol):
 
     @property
     def is_exclusive(self) -> bool:
-        """Whether this process holds the ledger alone, as whoever runs a campaign must."""
+        """Whether this process holds the ledger alone, as whoever runs campaigns in a file must."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is a `SharedLedger`, whose campaigns many processes may run at once."""
         ...
 
     # --- Hot.
@@ -111,6 +119,14 @@ class Ledger(Protocol):
         active; `Wait` sets when it is due again and why; `Stop` excludes it. What is taken is
         on disk (T1) before this returns. Due is who is due by `now`, or by `due_by`, with which
         a dry run looks ahead.
+
+        Of a shared ledger, what another worker holds is left out, here and in `take_stale`,
+        `followed` and `count_live`; and fewer may be considered than are due, where others claim
+        from the same shards at the same moment.
+
+        Raises:
+            ClockJumpError: This host's clock and that of a shared ledger's database are too far
+                apart: nobody may be called by it.
         """
         ...
 
@@ -118,7 +134,8 @@ class Ledger(Protocol):
         """Write what became of attempts (T2); each is a compare-and-set of its own.
 
         Returns, for each, whether it changed anything. False means that the attempt is not this
-        worker's any more: stop, do not argue.
+        worker's any more: stop, do not argue. (Of a shared ledger it is also true for what was
+        written before, when the answer was lost with the connection.)
         """
         ...
 
@@ -142,6 +159,9 @@ class Ledger(Protocol):
         """Take every dispatching attempt as unknown; return how many.
 
         Only for a ledger that this process holds alone: whoever wrote them is dead.
+
+        Raises:
+            LedgerError: It is shared, and they may be alive; `take_stale` knows when they are not.
         """
         ...
 
@@ -269,6 +289,10 @@ class Ledger(Protocol):
         """Take numbers off the suppression list; return how many were on it."""
         ...
 
+    async def suppressed_among(self, numbers: Sequence[str]) -> set[str]:
+        """Return which of these numbers are on the suppression list now."""
+        ...
+
     def suppressions(self) -> AsyncIterator[Suppression]:
         """Go through the suppression list, in the order of the numbers."""
         ...
@@ -327,3 +351,40 @@ class Ledger(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class SharedLedger(Ledger, Protocol):
+    """A ledger that workers on many hosts use at once.
+
+    The contacts of a campaign are in shards. A worker may hold shards, and then nobody else
+    claims from them; what nobody holds is anybody's. A worker that was not heard of for a minute
+    holds nothing any more, so a dead one bars nobody for longer.
+    """
+
+    async def hold(self, campaign_id: int, shard: int, *, worker: str) -> None:
+        """Take a shard. Whoever held it before has lost it, and claims nothing from it any more."""
+        ...
+
+    async def let_go(self, campaign_id: int, shard: int, *, worker: str) -> None:
+        """Give a shard back; nothing happens if somebody else has taken it meanwhile."""
+        ...
+
+    async def beat(self, beat: Beat) -> Standing:
+        """Say that a worker lives; learn what it really holds, and who else is there."""
+        ...
+
+    async def retire(self, worker: str) -> None:
+        """Take a worker and what it holds out of the ledger: it has come to its end."""
+        ...
+
+    async def workers(self) -> Sequence[WorkerRecord]:
+        """Return the workers that have not retired, by name."""
+        ...
+
+    async def open_shards(self) -> Sequence[tuple[int, int]]:
+        """Return campaign and shard of everything there is work in, now or later.
+
+        That is where a contact is active, and, in campaigns that run or are paused, where one
+        is ready.
+        """
+        ...

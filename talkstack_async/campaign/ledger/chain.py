@@ -50,15 +50,18 @@ def next_hash(
     return hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check(entries: Iterable[Entry]) -> int | None:
-    """Return the `seq` of the first entry that does not follow from those before it.
+def check(entries: Iterable[Entry]) -> dict[int, int]:
+    """Return, of each chain that is broken, the `seq` of the first entry that does not follow.
 
-    The entries come in the order of `seq`; several chains may be mixed. None if all is well.
+    The entries come in the order of `seq`; several chains may be mixed. Empty if all is well.
     """
     heads: dict[int, str] = {}
+    broken: dict[int, int] = {}
     for entry in entries:
+        if entry.chain in broken:
+            continue
         expected = next_hash(heads.get(entry.chain, GENESIS), *entry[1:8])
         if entry.hash != expected:
-            return entry.seq
+            broken[entry.chain] = entry.seq
         heads[entry.chain] = expected
-    return None
+    return broken

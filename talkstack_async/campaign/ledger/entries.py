@@ -26,11 +26,22 @@ def told_together() -> sa.ColumnElement[bool]:
     )
 
 
-def of_attempts() -> sa.Subquery:
-    """Return `attempt_id` and `what` of every entry about an attempt, told together or alone."""
+def of_attempts(dialect: str) -> sa.Subquery:
+    """Return `attempt_id` and `what` of every entry about an attempt, told together or alone.
+
+    Args:
+        dialect: SQLAlchemy's name of it: each database takes JSON apart in a way of its own.
+    """
     alone = sa.select(audit.c.attempt_id, audit.c.what).where(audit.c.attempt_id.is_not(None))
-    each = sa.func.json_each(audit.c.detail, "$.of").table_valued("value")
-    attempt_id = sa.cast(sa.func.json_extract(each.c.value, "$[1]"), sa.BigInteger)
+    if dialect == "sqlite":
+        each = sa.func.json_each(audit.c.detail, "$.of").table_valued("value")
+        second = sa.func.json_extract(each.c.value, "$[1]")
+    else:
+        # Not jsonb, which would have to understand every text in it.
+        of = sa.func.json_extract_path(sa.cast(audit.c.detail, sa.JSON), "of")
+        each = sa.func.json_array_elements(of).table_valued("value")
+        second = sa.func.json_extract_path_text(each.c.value, "1")
+    attempt_id = sa.cast(second, sa.BigInteger)
     together = (
         sa.select(attempt_id.label("attempt_id"), audit.c.what)
         .select_from(audit)

@@ -28,6 +28,7 @@ from ..records import (
     Story,
     Suppression,
 )
+from .addresses import ServerAddress, is_server
 from .base import CampaignFacts, Counts
 from .chain import GENESIS
 from .counting import counts_of
@@ -50,17 +51,21 @@ class Reading:
 
     Each method is one transaction on a connection of its own, so it may run in any thread and
     sees one state of things. So do the iterators: for as long as one is not at its end, SQLite
-    cannot shorten its write-ahead log.
+    cannot shorten its write-ahead log, and PostgreSQL cannot clean up.
 
     Args:
-        url: Of SQLAlchemy's form: `sqlite:////srv/contacts.csv.talkstack.db`. Whatever follows
-            `sqlite:///` is the file's name, question marks included.
+        place: Of SQLAlchemy's form: `sqlite:////srv/contacts.csv.talkstack.db`. Whatever follows
+            `sqlite:///` is the file's name, question marks included. Or an address of a server.
     """
 
-    def __init__(self, url: str) -> None:
-        scheme, is_file, name = url.partition(_FILE)
-        self._path = Path(name) if is_file and not scheme else Path("the ledger")
-        self._engine = _of_file(self._path) if is_file and not scheme else _of_server(url)
+    def __init__(self, place: str | ServerAddress) -> None:
+        if isinstance(place, str) and is_server(place):
+            place = ServerAddress.read(place)
+        if isinstance(place, ServerAddress):
+            self._name, self._engine = place.name, _of_server(place)
+        else:
+            self._name = place.removeprefix(_FILE)
+            self._engine = _of_file(Path(self._name))
 
     def close(self) -> None:
         """Let the connections go."""
@@ -68,14 +73,14 @@ class Reading:
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
-        with translated(self._path), self._engine.connect() as connection, connection.begin():
+        with translated(self._name), self._engine.connect() as connection, connection.begin():
             try:
                 yield connection
             except ValueError as error:
                 # A state nobody knows, or JSON that is none.
                 raise LedgerCorruptError(
-                    f"{self._path} holds what no version of this package wrote ({error}). "
-                    "Keep the file and restore a copy"
+                    f"{self._name} holds what no version of this package wrote ({error}). "
+                    "Keep it and restore a copy"
                 ) from error
 
     # --- Campaigns.
@@ -100,7 +105,7 @@ class Reading:
             query = sa.select(campaign).where(campaign.c.campaign_id == campaign_id)
             row = connection.execute(query).one_or_none()
             if row is None:
-                raise CampaignError(f"there is no campaign {campaign_id} in {self._path}")
+                raise CampaignError(f"there is no campaign {campaign_id} in {self._name}")
             return facts_of(connection, campaign_of(row), now=to_ms(now))
 
     # --- People.
@@ -129,7 +134,7 @@ class Reading:
 
     def verify(self) -> Sequence[Finding]:
         # Not `_transaction`: what no version wrote is a finding here.
-        with translated(self._path), self._engine.connect() as connection, connection.begin():
+        with translated(self._name), self._engine.connect() as connection, connection.begin():
             return findings_in(connection)
 
     def newest(self) -> datetime | None:
@@ -152,9 +157,27 @@ class Reading:
             return (0, GENESIS) if row is None else (row.seq, row.hash)
 
 
-def _of_server(url: str) -> sa.Engine:
-    options = {"postgresql_readonly": True}
-    return sa.create_engine(url, isolation_level="REPEATABLE READ", execution_options=options)
+def _of_server(address: ServerAddress) -> sa.Engine:
+    engine = sa.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: address.connect(autocommit=False),
+        isolation_level="REPEATABLE READ",
+        execution_options={"postgresql_readonly": True},
+        # An error would repeat them, and there are phone numbers among them.
+        hide_parameters=True,
+        # A connection may have gone with the server it was made to.
+        pool_pre_ping=True,
+        pool_size=1,
+        max_overflow=9,
+    )
+    listen(engine, "connect", _plan_for_all_rows)
+    return engine
+
+
+def _plan_for_all_rows(connection: Any, _: Any) -> None:
+    # Lists are read to their end; PostgreSQL plans a cursor for its first rows.
+    connection.execute("SET cursor_tuple_fraction = 1")
+    connection.commit()
 
 
 def _of_file(path: Path) -> sa.Engine:
@@ -170,7 +193,9 @@ def _of_file(path: Path) -> sa.Engine:
             check_same_thread=False,
         )
 
-    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.NullPool)
+    engine = sa.create_engine(
+        "sqlite://", creator=connect, poolclass=sa.pool.NullPool, hide_parameters=True
+    )
     listen(engine, "begin", _begin)
     return engine
 

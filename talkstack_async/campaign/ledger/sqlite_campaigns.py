@@ -1,27 +1,15 @@
-"""Campaigns on SQLite: creating and changing them."""
+"""Reading a campaign in a transaction on SQLite."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
-
 from ...errors import CampaignError
 from ..records import CampaignRecord
-from ..settings import CampaignSettings
-from ..states import CampaignState
-from .moments import to_ms
 from .stored import CAMPAIGN_COLUMNS, campaign_of
-from .writer import Transaction, to_json
+from .writer import Transaction
 
-__all__ = ["campaign_by_id", "change_campaign", "create_campaign"]
+__all__ = ["campaign_by_id"]
 
 _BY_ID = f"SELECT {CAMPAIGN_COLUMNS} FROM campaign WHERE campaign_id = ?"  # noqa: S608  # columns
-_BY_NAME = "SELECT 1 FROM campaign WHERE name = ?"
-_CREATE = "INSERT INTO campaign (name, state, settings, created_at) VALUES (?, ?, ?, ?)"
-# The condition on two states is the one of the partial index.
-_ACTIVE = "SELECT 1 FROM contact WHERE campaign_id = ? AND state IN (1, 3) AND state = 1 LIMIT 1"
-_CHANGE = "UPDATE campaign SET state = ?, settings = ?, placeholders = ? WHERE campaign_id = ?"
 
 
 def campaign_by_id(transaction: Transaction, campaign_id: int) -> CampaignRecord:
@@ -34,61 +22,3 @@ def campaign_by_id(transaction: Transaction, campaign_id: int) -> CampaignRecord
     if row is None:
         raise CampaignError(f"the ledger holds no campaign of id {campaign_id}")
     return campaign_of(row)
-
-
-def create_campaign(
-    transaction: Transaction, name: str, *, settings: CampaignSettings, now: datetime
-) -> CampaignRecord:
-    """Create a campaign that is being imported."""
-    connection, at, text = transaction.connection, to_ms(now), settings.to_json()
-    if connection.execute(_BY_NAME, (name,)).fetchone():
-        raise CampaignError(f"there is a campaign named {name!r} already")
-    created = connection.execute(_CREATE, (name, CampaignState.IMPORTING, text, at))
-    campaign_id = created.lastrowid or 0
-    detail = {"name": name, "settings": text}
-    transaction.audit(at, "campaign_created", detail, campaign_id=campaign_id)
-    return campaign_by_id(transaction, campaign_id)
-
-
-def change_campaign(
-    transaction: Transaction,
-    campaign_id: int,
-    *,
-    now: datetime,
-    state: CampaignState | None,
-    settings: CampaignSettings | None,
-    placeholders: Sequence[str] | None,
-) -> CampaignRecord:
-    """Change what is given, and say in the audit what really changed."""
-    before = campaign_by_id(transaction, campaign_id)
-    if before.state is CampaignState.CANCELED and state not in (None, CampaignState.CANCELED):
-        raise CampaignError(f"the campaign {before.name!r} was canceled: it cannot go on")
-    if settings is not None and settings.project_id != before.settings.project_id:
-        _refuse_if_active(transaction, before)
-    old = (before.state.value, before.settings.to_json(), to_json(before.placeholders))
-    new = (
-        old[0] if state is None else state.value,
-        old[1] if settings is None else settings.to_json(),
-        old[2] if placeholders is None else to_json(list(placeholders)),
-    )
-    changed = _changed(old, new)
-    if changed:
-        transaction.connection.execute(_CHANGE, (*new, campaign_id))
-        transaction.audit(to_ms(now), "campaign_changed", changed, campaign_id=campaign_id)
-    return campaign_by_id(transaction, campaign_id)
-
-
-def _refuse_if_active(transaction: Transaction, campaign: CampaignRecord) -> None:
-    # In another project their calls would not be found, and be taken for lost.
-    if transaction.connection.execute(_ACTIVE, (campaign.campaign_id,)).fetchone():
-        raise CampaignError(
-            f"calls of the campaign {campaign.name!r} are still under way in its project: "
-            "let them come to their end before it goes to another one"
-        )
-
-
-def _changed(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
-    names = ("state", "settings", "placeholders")
-    return {
-        name: after for name, before, after in zip(names, old, new, strict=True) if before != after
-    }

@@ -154,8 +154,8 @@ def _open(row: sa.Row[Any], about: ContactRecord) -> OpenAttempt:
 
 
 def _pages(connection: sa.Connection, query: sa.Executable) -> Iterator[Sequence[sa.Row[Any]]]:
-    result = connection.execution_options(stream_results=True).execute(query)
-    with result:
+    options = {"stream_results": True, "max_row_buffer": PAGE}
+    with connection.execute(query, execution_options=options) as result:
         yield from result.partitions(PAGE)
 
 

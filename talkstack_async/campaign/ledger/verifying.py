@@ -23,6 +23,8 @@ __all__ = ["findings_in"]
 
 _SHOWN = 5
 _PAGE = 1000
+# With a cursor on the server, so that not all of it comes at once.
+_STREAMED = {"stream_results": True}
 # These certainly did not ring, so they cost nothing.
 _FREE = (AttemptState.REJECTED, AttemptState.RELEASED)
 # Where an attempt can only be because a settlement put it there.
@@ -37,7 +39,7 @@ def findings_in(connection: sa.Connection) -> list[Finding]:
     """Return what is wrong, in plain words; empty if all is well."""
     return [
         *_chain(connection),
-        *_broken(connection, _of_attempts()),
+        *_broken(connection, _of_attempts(connection.dialect.name)),
         *_broken(connection, _of_contacts()),
         *_numbers_open_twice(connection),
         *_money(connection),
@@ -46,22 +48,21 @@ def findings_in(connection: sa.Connection) -> list[Finding]:
 
 
 def _chain(connection: sa.Connection) -> Iterator[Finding]:
-    result = connection.execution_options(stream_results=True).execute(
-        sa.select(*(audit.c[name] for name in Entry._fields)).order_by(audit.c.seq)
-    )
-    with result:
+    query = sa.select(*(audit.c[name] for name in Entry._fields)).order_by(audit.c.seq)
+    with connection.execute(query, execution_options=_STREAMED) as result:
         broken = check(Entry._make(row) for page in result.partitions(_PAGE) for row in page)
-    if broken is not None:
+    for chain, seq in broken.items():
+        whose = f" of chain {chain}" if chain else ""
         yield Finding(
             rule="the audit is one unbroken chain",
-            detail=f"entry {broken} does not follow from those before it: it was changed, or "
+            detail=f"entry {seq}{whose} does not follow from those before it: it was changed, or "
             "something was removed or inserted in front of it",
         )
 
 
 def _broken(connection: sa.Connection, checks: Iterable[_Check]) -> Iterator[Finding]:
     for rule, things, query in checks:
-        result = connection.execution_options(stream_results=True).execute(query)
+        result = connection.execute(query, execution_options=_STREAMED)
         if detail := _listed(things, (row[0] for row in result)):
             yield Finding(rule=rule, detail=detail)
 
@@ -79,9 +80,9 @@ def _listed(things: str, keys: Iterable[Any]) -> str:
     return f"{count:,} {things}: {', '.join(shown)}{more}"
 
 
-def _of_attempts() -> Iterator[_Check]:
+def _of_attempts(dialect: str) -> Iterator[_Check]:
     ids = sa.select(attempt.c.attempt_id)
-    said = of_attempts()
+    said = of_attempts(dialect)
     dials = sa.select(said.c.attempt_id).where(said.c.what == "dial")
     yield (
         "every attempt is in the audit before it is dialled",

@@ -1,17 +1,18 @@
-"""Lists of contacts, and the suppression list, on SQLite."""
+"""Lists of contacts, and the suppression list, in either database."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from ...errors import CampaignError
 from ..records import NewContact, Reason, Suppression, Verdict
 from ..states import CampaignState, ContactState
+from .campaigns import change_campaign
 from .moments import to_ms
-from .sqlite_campaigns import campaign_by_id, change_campaign
-from .writer import Transaction, to_json
+from .transaction import Transaction
+from .writer import to_json
 
 __all__ = [
     "add_contacts",
@@ -19,6 +20,7 @@ __all__ = [
     "exclude",
     "finish_import",
     "suppress",
+    "suppressed_among",
     "unsuppress",
 ]
 
@@ -28,26 +30,40 @@ _CAMPAIGN_OF = "SELECT campaign_id, source FROM import WHERE import_id = ?"
 _DIGEST = "UPDATE campaign SET list_digest = ? WHERE campaign_id = ?"
 
 _KNOWN = (
-    "SELECT number, contact_id, row, import_id, tries, state, variables, zones, regions, "
-    "reason, detail "
-    "FROM contact WHERE campaign_id = ? AND number IN (SELECT value FROM json_each(?))"
+    'SELECT number, contact_id, "row", import_id, tries, state, variables, zones, regions, '
+    "reason, detail FROM contact WHERE campaign_id = ? AND number {among} "
+    "ORDER BY contact_id {lock}"
 )
-_ADD = (
-    "INSERT INTO contact (contact_id, campaign_id, row, number, variables, zones, regions, state, "
-    "reason, detail, import_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NEW = (
+    "contact_id",
+    "campaign_id",
+    "shard",
+    '"row"',
+    "number",
+    "variables",
+    "zones",
+    "regions",
+    "state",
+    "reason",
+    "detail",
+    "import_id",
 )
-_LAST_CONTACT = "SELECT max(contact_id) FROM contact"
-_SEEN = "UPDATE contact SET row = ?, import_id = ? WHERE contact_id = ?"
+_SEEN = 'UPDATE contact SET "row" = ?, import_id = ? WHERE contact_id = ?'
 _UPDATE = (
-    "UPDATE contact SET row = ?, import_id = ?, variables = ?, zones = ?, regions = ?, "
+    'UPDATE contact SET "row" = ?, import_id = ?, variables = ?, zones = ?, regions = ?, '
     "state = ?, next_at = 0, reason = ?, detail = ? WHERE contact_id = ?"
 )
-_READY = "SELECT campaign_id FROM contact WHERE contact_id = ? AND state = 0"
+_READY = (
+    "SELECT contact_id, campaign_id FROM contact WHERE contact_id {among} AND state = 0 "
+    "ORDER BY contact_id {lock}"
+)
 _EXCLUDE = "UPDATE contact SET state = 4, reason = ?, detail = ? WHERE contact_id = ?"
 _SUPPRESS = (
-    "INSERT OR IGNORE INTO suppression (number, reason, source, added_at) VALUES (?, ?, ?, ?)"
+    "INSERT INTO suppression (number, reason, source, added_at) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
 )
 _UNSUPPRESS = "DELETE FROM suppression WHERE number = ?"
+_SUPPRESSED = "SELECT number FROM suppression WHERE number {among}"
 
 # What a list, or a check of the list, excluded may come back with another list.
 _MAY_RETURN = (Reason.INVALID_NUMBER, Reason.PLACEHOLDER, Reason.UNKNOWN_ZONE)
@@ -74,9 +90,9 @@ class _Known(NamedTuple):
 
 def begin_import(transaction: Transaction, campaign_id: int, *, source: str, now: datetime) -> int:
     """See `Ledger.begin_import`."""
-    campaign_by_id(transaction, campaign_id)
+    transaction.campaign(campaign_id)
     row = (campaign_id, source, to_ms(now))
-    import_id = transaction.connection.execute(_BEGIN, row).lastrowid or 0
+    import_id = transaction.add(_BEGIN, row, key="import_id") or 0
     detail = {"import": import_id, "source": source}
     transaction.audit(to_ms(now), "import_begun", detail, campaign_id=campaign_id)
     return import_id
@@ -91,16 +107,16 @@ def finish_import(
     now: datetime,
 ) -> None:
     """See `Ledger.finish_import`."""
-    connection, at = transaction.connection, to_ms(now)
-    found = connection.execute(_CAMPAIGN_OF, (import_id,)).fetchone()
-    if found is None:
+    at = to_ms(now)
+    found = transaction.rows(_CAMPAIGN_OF, (import_id,))
+    if not found:
         raise CampaignError(f"the ledger holds no import of id {import_id}")
-    campaign_id, source = found
-    connection.execute(_FINISH, (at, to_json(dict(counts)), digest, import_id))
-    connection.execute(_DIGEST, (digest, campaign_id))
+    campaign_id, source = found[0]
+    transaction.change(_FINISH, (at, to_json(dict(counts)), digest, import_id))
+    transaction.change(_DIGEST, (digest, campaign_id))
     detail = {"import": import_id, "source": source, "counts": dict(counts), "digest": digest}
     transaction.audit(at, "import_finished", detail, campaign_id=campaign_id)
-    if campaign_by_id(transaction, campaign_id).state is CampaignState.IMPORTING:
+    if transaction.campaign(campaign_id).state is CampaignState.IMPORTING:
         change_campaign(
             transaction,
             campaign_id,
@@ -135,6 +151,7 @@ class _Adding:
     ) -> None:
         self._transaction = transaction
         self._campaign_id = campaign_id
+        self._shards = transaction.campaign(campaign_id).shards
         self._import_id = import_id
         self._at = at
         self._known: dict[str, _Known] = {}
@@ -143,17 +160,18 @@ class _Adding:
         self._added: list[tuple[Any, ...]] = []
         self._updated: list[tuple[Any, ...]] = []
         self._seen: list[tuple[Any, ...]] = []
-        (last,) = transaction.connection.execute(_LAST_CONTACT).fetchone()
-        self._last_contact = last or 0
+        self._ids: Iterator[int] = iter(())
 
     def look_up(self, contacts: Sequence[NewContact]) -> None:
         """Read what is known of these numbers already."""
-        numbers = to_json([contact.number for contact in contacts])
-        for row in self._transaction.connection.execute(_KNOWN, (self._campaign_id, numbers)):
+        self._transaction.import_alone(self._campaign_id)
+        numbers = self._transaction.many({contact.number for contact in contacts})
+        for row in self._transaction.rows(_KNOWN, (self._campaign_id, numbers)):
             known = _Known(*row)
             self._known[known.number] = known
             if known.import_id == self._import_id:
                 self._rows[known.number] = known.row
+        self._ids = self._transaction.contact_ids(len(contacts) - len(self._known))
 
     def add(self, contact: NewContact) -> _Answer:
         """Say what is to be done with a row, and note it."""
@@ -173,19 +191,18 @@ class _Adding:
 
     def write(self) -> None:
         """Write everything that was noted."""
-        connection = self._transaction.connection
-        connection.executemany(_ADD, self._added)
-        connection.executemany(_UPDATE, self._updated)
-        connection.executemany(_SEEN, self._seen)
+        self._transaction.add_contacts(_NEW, self._added)
+        self._transaction.change_all(_UPDATE, self._updated)
+        self._transaction.change_all(_SEEN, self._seen)
 
     def _insert(self, contact: NewContact) -> _Answer:
-        self._last_contact += 1
-        contact_id = self._last_contact
+        contact_id = next(self._ids)
         state, reason, detail = _standing(contact)
         self._added.append(
             (
                 contact_id,
                 self._campaign_id,
+                contact_id % self._shards,
                 contact.row,
                 contact.number,
                 contact.variables,
@@ -256,17 +273,16 @@ def exclude(
     now: datetime,
 ) -> None:
     """See `Ledger.exclude`."""
-    connection = transaction.connection
-    for contact_id, text in zip(contact_ids, detail, strict=True):
-        ready = connection.execute(_READY, (contact_id,)).fetchone()
-        if ready is None:
-            continue
-        connection.execute(_EXCLUDE, (reason, text, contact_id))
+    texts = dict(zip(contact_ids, detail, strict=True))
+    ready = transaction.rows(_READY, (transaction.many(texts),))
+    rows = [(reason, texts[contact_id], contact_id) for contact_id, _ in ready]
+    transaction.change_all(_EXCLUDE, rows)
+    for contact_id, campaign_id in ready:
         transaction.audit(
             to_ms(now),
             "excluded",
-            {"reason": reason, "detail": text},
-            campaign_id=ready[0],
+            {"reason": reason, "detail": texts[contact_id]},
+            campaign_id=campaign_id,
             contact_id=contact_id,
         )
 
@@ -278,8 +294,11 @@ def suppress(transaction: Transaction, entries: Sequence[Suppression]) -> int:
     """See `Ledger.suppress`."""
     if not entries:
         return 0
-    rows = [(entry.number, entry.reason, entry.source, to_ms(entry.added_at)) for entry in entries]
-    new = transaction.connection.executemany(_SUPPRESS, rows).rowcount
+    # In an order, so that two who bring the same list do not wait for each other.
+    rows = sorted(
+        (entry.number, entry.reason, entry.source, to_ms(entry.added_at)) for entry in entries
+    )
+    new = transaction.change_all(_SUPPRESS, rows)
     sources = sorted({entry.source for entry in entries})
     at = max(row[3] for row in rows)
     transaction.audit(at, "suppressed", {"new": new, "given": len(rows), "sources": sources})
@@ -288,7 +307,13 @@ def suppress(transaction: Transaction, entries: Sequence[Suppression]) -> int:
 
 def unsuppress(transaction: Transaction, numbers: Sequence[str], *, now: datetime) -> int:
     """See `Ledger.unsuppress`."""
-    rows = [(number,) for number in numbers]
-    removed = transaction.connection.executemany(_UNSUPPRESS, rows).rowcount
+    rows = [(number,) for number in sorted(numbers)]
+    removed = transaction.change_all(_UNSUPPRESS, rows)
     transaction.audit(to_ms(now), "unsuppressed", {"removed": removed, "given": len(rows)})
     return removed
+
+
+def suppressed_among(transaction: Transaction, numbers: Sequence[str]) -> set[str]:
+    """See `Ledger.suppressed_among`."""
+    found = transaction.rows(_SUPPRESSED, (transaction.many(numbers),))
+    return {number for (number,) in found}

@@ -1,16 +1,18 @@
-"""Attempts without an end, and events about them, on SQLite."""
+"""Attempts without an end, and events about them, in either database."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
+
+import attrs
 
 from ..records import EventRecord, OpenAttempt
 from ..states import AttemptState
 from .moments import from_ms, to_ms
 from .stored import OPEN_ATTEMPT_COLUMNS, open_attempt_of
-from .writer import Transaction, to_json
+from .transaction import Transaction
 
 __all__ = [
     "apply_events",
@@ -19,26 +21,21 @@ __all__ = [
     "followed",
     "note_looks",
     "receive",
-    "recover",
     "take_events",
+    "take_over",
     "take_stale",
 ]
 
 _UNKNOWN = AttemptState.UNKNOWN
 
-# The condition on two states is the one of the partial index, which holds nothing else.
-_DISPATCHING = (
-    "SELECT attempt_id, contact_id, campaign_id, worker FROM attempt INDEXED BY attempt_open "
-    "WHERE state IN (1, 6) AND state = 1 ORDER BY attempt_id"
-)
 # Those that were not looked at for longest come first, so that no limit starves the rest.
 _STALE = (
     f"SELECT {OPEN_ATTEMPT_COLUMNS} FROM attempt a "  # noqa: S608  # columns
     "JOIN contact c ON c.contact_id = a.contact_id "
-    "WHERE a.state IN (1, 6) AND a.campaign_id = ? AND a.sent_at < ? "
+    "WHERE a.state IN (1, 6) AND a.campaign_id = ? AND a.sent_at < ? AND c.shard {not_among} "
     # Its own dispatching ones a worker settles itself, however old a clock makes them look.
     "AND (a.state = 6 OR a.worker <> ?) "
-    "ORDER BY coalesce(a.looked_at, 0), a.sent_at, a.attempt_id LIMIT ?"
+    "ORDER BY coalesce(a.looked_at, 0), a.sent_at, a.attempt_id LIMIT ? {take_a}"
 )
 _TAKE_OVER = "UPDATE attempt SET state = ?, worker = ? WHERE attempt_id = ?"
 _LOOKED = (
@@ -47,13 +44,19 @@ _LOOKED = (
 )
 _FOLLOWED = (
     f"SELECT {OPEN_ATTEMPT_COLUMNS} FROM contact c "  # noqa: S608  # columns
-    "CROSS JOIN attempt a ON a.contact_id = c.contact_id AND a.n = c.tries "
-    "WHERE c.campaign_id = ? AND c.state IN (1, 3) AND c.state = 1 "
-    "AND a.state = 2 AND a.attempt_id > ? ORDER BY a.attempt_id LIMIT ?"
+    "{then} attempt a ON a.contact_id = c.contact_id AND a.n = c.tries "
+    "WHERE c.campaign_id = ? AND c.state IN (1, 3) AND c.state = 1 AND c.shard {not_among} "
+    "AND a.state = 2 AND a.attempt_id > ? ORDER BY a.attempt_id LIMIT ? {take_a}"
 )
-_LIVE = "SELECT count(*) FROM contact WHERE campaign_id = ? AND state IN (1, 3) AND state = 1"
-_KNOWN_CALLS = "SELECT call_id FROM attempt WHERE call_id IN (SELECT value FROM json_each(?))"
-_RECEIVE = "INSERT OR IGNORE INTO event (call_id, digest, status, received_at) VALUES (?, ?, ?, ?)"
+_LIVE = (
+    "SELECT count(*) FROM contact "
+    "WHERE campaign_id = ? AND state IN (1, 3) AND state = 1 AND shard {not_among}"
+)
+_KNOWN_CALLS = "SELECT call_id FROM attempt WHERE call_id {among}"
+_RECEIVE = (
+    "INSERT INTO event (call_id, digest, status, received_at) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
+)
 # Events about calls nobody knows may stay for long; they must not stand in front of the others.
 _WAITING_EVENTS = (
     f"SELECT e.event_id, e.call_id, e.digest, e.status, e.received_at, {OPEN_ATTEMPT_COLUMNS} "  # noqa: S608  # columns
@@ -63,15 +66,6 @@ _WAITING_EVENTS = (
     "WHERE e.applied_at IS NULL ORDER BY a.attempt_id IS NULL, e.event_id LIMIT ?"
 )
 _APPLIED = "UPDATE event SET applied_at = ? WHERE event_id = ?"
-
-
-def recover(transaction: Transaction, *, worker: str, now: datetime) -> int:
-    """See `Ledger.recover`."""
-    found = transaction.connection.execute(_DISPATCHING).fetchall()
-    for attempt_id, contact_id, campaign_id, before in found:
-        ids = (attempt_id, contact_id, campaign_id)
-        _take_over(transaction, ids, worker, before=before, why="recovered", now=now)
-    return len(found)
 
 
 def take_stale(
@@ -84,17 +78,12 @@ def take_stale(
     now: datetime,
 ) -> Sequence[OpenAttempt]:
     """See `Ledger.take_stale`."""
-    rows = transaction.connection.execute(
-        _STALE, (campaign_id, to_ms(before), worker, limit)
-    ).fetchall()
-    taken = []
-    for row in rows:
-        attempt = open_attempt_of(row, state=_UNKNOWN, worker=worker)
-        if row[4] != _UNKNOWN or row[5] != worker:
-            ids = (attempt.attempt_id, attempt.contact_id, campaign_id)
-            _take_over(transaction, ids, worker, before=row[5], why="stale", now=now)
-        taken.append(attempt)
-    return taken
+    others = transaction.many(transaction.shards_of_others(campaign_id, (worker,)))
+    rows = transaction.rows(_STALE, (campaign_id, to_ms(before), others, worker, limit))
+    attempts = [open_attempt_of(row) for row in rows]
+    changing = [each for each in attempts if each.state != _UNKNOWN or each.worker != worker]
+    take_over(transaction, changing, worker, why="stale", now=now)
+    return [attrs.evolve(each, state=_UNKNOWN, worker=worker) for each in attempts]
 
 
 def followed(
@@ -107,45 +96,34 @@ def followed(
     now: datetime,
 ) -> Sequence[OpenAttempt]:
     """See `Ledger.followed`."""
-    rows = transaction.connection.execute(_FOLLOWED, (campaign_id, after_id, limit)).fetchall()
-    taken = []
-    for row in rows:
-        attempt = open_attempt_of(row, worker=worker)
-        if row[5] != worker:
-            ids = (attempt.attempt_id, attempt.contact_id, campaign_id)
-            _take_over(
-                transaction,
-                ids,
-                worker,
-                before=row[5],
-                why="followed",
-                now=now,
-                state=AttemptState.PLACED,
-            )
-        taken.append(attempt)
-    return taken
+    others = transaction.many(transaction.shards_of_others(campaign_id, (worker,)))
+    rows = transaction.rows(_FOLLOWED, (campaign_id, others, after_id, limit))
+    attempts = [open_attempt_of(row) for row in rows]
+    changing = [each for each in attempts if each.worker != worker]
+    take_over(transaction, changing, worker, why="followed", now=now, state=AttemptState.PLACED)
+    return [attrs.evolve(each, worker=worker) for each in attempts]
 
 
-def _take_over(
+def take_over(
     transaction: Transaction,
-    ids: tuple[int, int, int],
+    attempts: Sequence[OpenAttempt],
     worker: str,
     *,
-    before: str,
     why: str,
     now: datetime,
     state: AttemptState = _UNKNOWN,
 ) -> None:
-    attempt_id, contact_id, campaign_id = ids
-    transaction.connection.execute(_TAKE_OVER, (int(state), worker, attempt_id))
-    transaction.audit(
-        to_ms(now),
-        "taken_over",
-        {"why": why, "state": state.name.lower(), "from": before, "by": worker},
-        campaign_id=campaign_id,
-        contact_id=contact_id,
-        attempt_id=attempt_id,
-    )
+    """Make attempts this worker's, and have them in a state."""
+    transaction.change_all(_TAKE_OVER, [(int(state), worker, one.attempt_id) for one in attempts])
+    for one in attempts:
+        transaction.audit(
+            to_ms(now),
+            "taken_over",
+            {"why": why, "state": state.name.lower(), "from": one.worker, "by": worker},
+            campaign_id=one.campaign_id,
+            contact_id=one.contact_id,
+            attempt_id=one.attempt_id,
+        )
 
 
 def note_looks(
@@ -153,18 +131,19 @@ def note_looks(
 ) -> None:
     """See `Ledger.note_looks`."""
     rows = [(to_ms(at), attempt_id, worker) for attempt_id in attempt_ids]
-    transaction.connection.executemany(_LOOKED, rows)
+    transaction.change_all(_LOOKED, rows)
 
 
-def count_live(transaction: Transaction, campaign_id: int) -> int:
-    """See `Ledger.count_live`."""
-    count: int = transaction.connection.execute(_LIVE, (campaign_id,)).fetchone()[0]
+def count_live(transaction: Transaction, campaign_id: int, *, workers: Collection[str]) -> int:
+    """See `Ledger.count_live`; shards that others than these workers hold are left out."""
+    others = transaction.many(transaction.shards_of_others(campaign_id, workers))
+    count: int = transaction.rows(_LIVE, (campaign_id, others))[0][0]
     return count
 
 
 def claimed_calls(transaction: Transaction, call_ids: Sequence[str]) -> set[str]:
     """See `Ledger.claimed_calls`."""
-    found = transaction.connection.execute(_KNOWN_CALLS, (to_json(list(call_ids)),))
+    found = transaction.rows(_KNOWN_CALLS, (transaction.many(call_ids),))
     return {call_id for (call_id,) in found}
 
 
@@ -174,14 +153,14 @@ def claimed_calls(transaction: Transaction, call_ids: Sequence[str]) -> set[str]
 def receive(transaction: Transaction, event: EventRecord) -> bool:
     """See `Ledger.receive`."""
     row = (event.call_id, event.digest, event.status, to_ms(event.received_at))
-    return transaction.connection.execute(_RECEIVE, row).rowcount == 1
+    return transaction.change(_RECEIVE, row) == 1
 
 
 def take_events(
     transaction: Transaction, *, limit: int
 ) -> Sequence[tuple[EventRecord, OpenAttempt | None]]:
     """See `Ledger.take_events`."""
-    rows = transaction.connection.execute(_WAITING_EVENTS, (limit,))
+    rows = transaction.rows(_WAITING_EVENTS, (limit,))
     return [(_event_of(row[:5]), _attempt_of(row[5:])) for row in rows]
 
 
@@ -203,4 +182,4 @@ def _attempt_of(row: Sequence[Any]) -> OpenAttempt | None:
 def apply_events(transaction: Transaction, event_ids: Sequence[int], *, at: datetime) -> None:
     """See `Ledger.apply_events`."""
     rows = [(to_ms(at), event_id) for event_id in event_ids]
-    transaction.connection.executemany(_APPLIED, rows)
+    transaction.change_all(_APPLIED, rows)

@@ -1,4 +1,4 @@
-"""What a person decides about contacts in review, on SQLite."""
+"""What a person decides about contacts in review, in either database."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 
 from ..states import ContactState
 from .moments import to_ms
-from .sqlite_campaigns import campaign_by_id
-from .writer import Transaction
+from .transaction import Transaction
 
 __all__ = ["resolve"]
 
 _IN_REVIEW = (
-    "SELECT c.campaign_id, c.attempts, a.attempt_id FROM contact c "
+    "SELECT c.contact_id, c.campaign_id, c.attempts, a.attempt_id FROM contact c "
     "JOIN attempt a ON a.contact_id = c.contact_id AND a.n = c.tries "
-    "WHERE c.contact_id = ? AND c.state = 3"
+    "WHERE c.contact_id {among} AND c.state = 3 ORDER BY c.contact_id {lock}"
 )
 _RESOLVE = (
     "UPDATE contact SET state = ?, reason = ?, detail = ?, next_at = ?, attempts = attempts - ? "
@@ -35,16 +34,12 @@ def resolve(
     now: datetime,
 ) -> int:
     """See `Ledger.resolve`."""
-    resolved = 0
-    for contact_id in contact_ids:
-        found = transaction.connection.execute(_IN_REVIEW, (contact_id,)).fetchone()
-        if found is None:
-            continue
-        campaign_id, attempts, attempt_id = found
+    found = transaction.rows(_IN_REVIEW, (transaction.many(contact_ids),))
+    for contact_id, campaign_id, attempts, attempt_id in found:
         is_ready = state is ContactState.READY
         given_back = _too_many(transaction, campaign_id, attempts) if is_ready else 0
         due = to_ms(next_at or now) if is_ready else 0
-        transaction.connection.execute(
+        transaction.change(
             _RESOLVE, (int(state), str(reason), detail, due, given_back, contact_id)
         )
         said: dict[str, Any] = {
@@ -62,11 +57,10 @@ def resolve(
                 contact_id=contact_id,
                 attempt_id=attempt_id,
             )
-        resolved += 1
-    return resolved
+    return len(found)
 
 
 def _too_many(transaction: Transaction, campaign_id: int, attempts: int) -> int:
     """Return how many tries to give back so that one more is allowed."""
-    allowed = campaign_by_id(transaction, campaign_id).settings.redial.max_attempts
+    allowed = transaction.campaign(campaign_id).settings.redial.max_attempts
     return max(0, attempts - (allowed - 1))
