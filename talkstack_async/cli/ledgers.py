@@ -153,7 +153,7 @@ def _file(path: Path, *, may_be_new: bool) -> Path:
         return of_list
     if path.is_file():
         raise CliError(f"{path} has no ledger yet: talkstack dial {path} makes one beside it")
-    raise CliError(f"there is no ledger {path}")
+    raise CliError(f"there is no ledger {path}: talkstack dial creates one beside its list")
 
 
 @asynccontextmanager

@@ -11,25 +11,22 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
-from ..campaign.records import LIVE_SECONDS
+from ..campaign.standing import worker_state
 from ..campaign.states import CampaignState, ContactState
 from ..clock import Clock, SystemClock
-from ..errors import MissingExtraError
+from ..errors import LedgerError
 from ..phone import scrub_numbers
+from ..telemetry import logger
+from .prometheus import CONTENT_TYPE, exposition  # first: it says what to install
 
-try:
-    from prometheus_client import REGISTRY
-    from prometheus_client.core import GaugeMetricFamily, Metric
-except ImportError as error:
-    raise MissingExtraError(
-        "metrics need prometheus-client: pip install 'talkstack-async[prometheus]'"
-    ) from error
+from prometheus_client import REGISTRY  # isort: skip
+from prometheus_client.core import GaugeMetricFamily, Metric  # isort: skip
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from ..campaign.ledger.base import Counts, Ledger, SharedLedger
-    from ..campaign.records import CampaignRecord, WorkerRecord
+    from ..campaign.records import CampaignRecord
 
 __all__ = ["LedgerMetrics"]
 
@@ -62,21 +59,32 @@ class LedgerMetrics:
         self._families: tuple[Metric, ...] = ()
         self._again_at: float | None = None
         self._turn = asyncio.Lock()
+        self._registry = registry
         registry.register(self)
 
     async def refresh(self) -> None:
         """Ask the ledger, unless it was asked a short while ago.
 
-        Raises:
-            LedgerError: It cannot be read. What is shown stays as it was.
+        If it cannot be read, nothing is known, and `talkstack_ledger_readable` says so.
         """
         async with self._turn:
             began = self._clock.monotonic()
             if self._again_at is not None and began < self._again_at:
                 return
-            self._families = (*await self._campaigns(), *await self._workers())
+            try:
+                found = (*await self._campaigns(), *await self._workers())
+            except LedgerError as error:
+                logger.warning("the metrics of the ledger are not known: %s", error)
+                self._families = (_readable(is_so=False),)
+            else:
+                self._families = (_readable(is_so=True), *found)
             took = self._clock.monotonic() - began
             self._again_at = began + took + max(_AT_MOST_EVERY, took * _SHARE)
+
+    async def scrape(self) -> tuple[bytes, str]:
+        """Return everything the registry holds, and its type: for `health.application`."""
+        await self.refresh()
+        return exposition(self._registry), CONTENT_TYPE
 
     def collect(self) -> Iterable[Metric]:
         """Return what the last refresh found; called by the registry."""
@@ -123,7 +131,7 @@ class LedgerMetrics:
             "Workers, by state; silent ones have not been heard of lately.",
             labels=["state"],
         )
-        states = Counter(_state_of(each) for each in known)
+        states = Counter(worker_state(each) for each in known)
         for state in ("working", "draining", "silent"):
             workers.add_metric([state], states[state])
         shards = GaugeMetricFamily(
@@ -135,6 +143,12 @@ class LedgerMetrics:
         return workers, shards
 
 
+def _readable(*, is_so: bool) -> Metric:
+    return GaugeMetricFamily(
+        "talkstack_ledger_readable", "Whether the ledger could be read.", value=is_so
+    )
+
+
 def _add_contacts(family: GaugeMetricFamily, name: str, counts: Counts) -> None:
     for state in ContactState:
         family.add_metric([name, state.name.lower()], counts.contacts.get(state, 0))
@@ -143,7 +157,3 @@ def _add_contacts(family: GaugeMetricFamily, name: str, counts: Counts) -> None:
 def _add_pace(family: GaugeMetricFamily, name: str, campaign: CampaignRecord) -> None:
     if campaign.settings.calls_per_second is not None:
         family.add_metric([name], campaign.settings.calls_per_second)
-
-
-def _state_of(worker: WorkerRecord) -> str:
-    return "silent" if worker.beat_seconds_ago > LIVE_SECONDS else worker.state

@@ -24,7 +24,16 @@ from ..telemetry import (
 )
 
 try:
-    from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+    from prometheus_client import (
+        REGISTRY,
+        CollectorRegistry,
+        Counter,
+        Gauge,
+        GCCollector,
+        Histogram,
+        PlatformCollector,
+        ProcessCollector,
+    )
     from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 except ImportError as error:
     raise MissingExtraError(
@@ -32,11 +41,9 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
     from ..campaign.progress import RunProgress
 
-__all__ = ["CONTENT_TYPE", "Metrics", "exposition"]
+__all__ = ["CONTENT_TYPE", "Metrics", "exposition", "new_registry"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -47,11 +54,12 @@ _CALL_SECONDS = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0
 class Metrics:
     """An observer that counts. One for each registry; it may watch any number of clients.
 
-    Args:
+    Attributes:
         registry: Where the metrics are registered; the library's own unless given.
     """
 
     def __init__(self, *, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
         self._in_flight = Gauge(
             "talkstack_calls_in_flight", "Calls being placed.", registry=registry
         )
@@ -156,6 +164,15 @@ class Metrics:
             self._answer_seconds.labels(campaign).observe(event.elapsed_seconds)
         if event.is_over and event.state != "released":
             self._attempt_seconds.labels(campaign).observe(event.elapsed_seconds)
+
+
+def new_registry() -> CollectorRegistry:
+    """Make a registry of one's own that knows what is generally told of a Python process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
 
 
 def exposition(registry: CollectorRegistry = REGISTRY) -> bytes:

@@ -29,6 +29,7 @@ from ..tables import cell, free_text, show_done
 from . import campaign_reading as reading
 from .campaign_reading import ShowNumbers
 from .campaign_setting import set_settings
+from .campaign_workers import workers
 
 if TYPE_CHECKING:
     from ...campaign.campaign import Campaign, Resolution
@@ -46,6 +47,7 @@ app = group(
 app.command("list")(reading.list_campaigns)
 app.command()(reading.status)
 app.command()(reading.watch)
+app.command()(workers)
 
 
 @app.command()

@@ -48,8 +48,8 @@ def list_campaigns(
     screen = Screen(json=json)
     named = place is not None or ledger is not None or named_in_env() is not None
     here = () if named else ledgers_here()
-    paths = here or [find_ledger(place, ledger)]
-    found, code = asyncio.run(_campaigns_of(paths, screen=screen))
+    places: Sequence[Place] = here or [find_ledger(place, ledger)]
+    found, code = asyncio.run(_campaigns_of(places, screen=screen))
     for standing in found:
         screen.document(standing)
     if not json and found:
@@ -76,21 +76,21 @@ def _summary(standing: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 async def _campaigns_of(
-    paths: Sequence[Place], *, screen: Screen
+    places: Sequence[Place], *, screen: Screen
 ) -> tuple[list[dict[str, Any]], ExitCode]:
     """Read all campaigns; a ledger that cannot be read does not hide the others."""
     from ...campaign.standing import standing
     from ...clock import SystemClock
 
     found, code, now = [], ExitCode.ALL_PLACED, SystemClock().now()
-    for path in paths:
+    for place in places:
         try:
-            async with opened(path) as ledger:
+            async with opened(place) as ledger:
                 for record in await ledger.campaigns():
                     counts = await ledger.counts(record.campaign_id, now=now)
-                    found.append({**standing(record, counts), "ledger": str(path)})
+                    found.append({**standing(record, counts), "ledger": str(place)})
         except LedgerError as error:
-            if len(paths) == 1:
+            if len(places) == 1:
                 raise
             screen.note(f"talkstack: {error}")
             code = ExitCode.USAGE
