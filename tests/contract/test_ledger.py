@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -43,6 +44,7 @@ from tests.support.ledgers import (
     row,
     settlement,
 )
+from tests.support.postgres import on_server
 
 DISPATCHING, PLACED, FINAL = AttemptState.DISPATCHING, AttemptState.PLACED, AttemptState.FINAL
 REJECTED, RELEASED = AttemptState.REJECTED, AttemptState.RELEASED
@@ -51,21 +53,32 @@ READY, ACTIVE, DONE = ContactState.READY, ContactState.ACTIVE, ContactState.DONE
 REVIEW, EXCLUDED = ContactState.REVIEW, ContactState.EXCLUDED
 
 
-@pytest.fixture(params=["sqlite"])
-async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ledger]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where the ledger is."""
+    if request.param == "sqlite":
+        return tmp_path / "ledger.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+async def ledger(place: Path | str) -> AsyncIterator[Ledger]:
     async with open_ledger(
-        tmp_path / "ledger.db", exclusive=True, clock=ManualClock(NOW)
+        place, exclusive=True, clock=ManualClock(NOW), max_clock_skew_seconds=None
     ) as opened:
         yield opened
         assert await opened.verify() == []
 
 
 @pytest.fixture
-def look(tmp_path: Path) -> Callable[..., list[tuple[Any, ...]]]:
+def look(place: Path | str) -> Callable[..., list[tuple[Any, ...]]]:
     """Read the database on a connection of one's own: what is seen there is committed."""
 
-    def look(statement: str, *args: Any) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+    def look(statement: Any, *args: Any) -> list[tuple[Any, ...]]:
+        if isinstance(place, str):
+            return on_server(place, statement.replace("?", "%s"), *args)
+        with contextlib.closing(sqlite3.connect(place)) as connection:
             return connection.execute(statement, args).fetchall()
 
     return look
@@ -108,12 +121,10 @@ async def test_what_is_claimed_is_on_disk_before_claim_returns(
     assert look("SELECT attempt_id, state, worker FROM attempt") == [
         (taken.attempt_id, DISPATCHING, WORKER)
     ]
-    told = look(
-        "SELECT a.what FROM audit a, json_each(a.detail, '$.of') one "
-        "WHERE json_extract(one.value, '$[1]') = ?",
-        taken.attempt_id,
-    )
-    assert told == [("dial",)]
+    told = look("SELECT detail FROM audit WHERE what = 'dial'")
+    assert [json.loads(detail)["of"] for (detail,) in told] == [
+        [[taken.contact_id, taken.attempt_id]]
+    ]
 
 
 async def test_a_claim_says_whom_to_call_and_as_what(ledger: Ledger) -> None:
@@ -485,6 +496,7 @@ async def test_settling_nothing_is_nothing(ledger: Ledger) -> None:
 # --- What has no end.
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
 async def test_what_a_dead_runner_left_is_unknown(ledger: Ledger) -> None:
     campaign = await campaign_of(ledger, 1, 2)
     one, two = (await claim(ledger, campaign, worker="dead")).claims

@@ -90,7 +90,7 @@ class Ledger(Protocol):
 
     @property
     def is_exclusive(self) -> bool:
-        """Whether this process holds the ledger alone, as whoever runs campaigns in a file must."""
+        """Whether this process holds the ledger alone, as whoever runs one in a file must."""
         ...
 
     @property
@@ -362,7 +362,7 @@ class SharedLedger(Ledger, Protocol):
     """
 
     async def hold(self, campaign_id: int, shard: int, *, worker: str) -> None:
-        """Take a shard. Whoever held it before has lost it, and claims nothing from it any more."""
+        """Take a shard: whoever held it before has lost it, and claims nothing from it."""
         ...
 
     async def let_go(self, campaign_id: int, shard: int, *, worker: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ...errors import LedgerCorruptError, LedgerError
+from .leaving import refuse_if_marked
 from .schema import check_version, migrate
 from .translate import translated
 
@@ -80,22 +81,29 @@ def copy_file(source: Path, target: Path) -> None:
         original.backup(copy)
 
 
-def check_file(path: Path, *, thoroughly: bool, busy_seconds: float) -> None:
+def check_file(
+    path: Path, *, thoroughly: bool, busy_seconds: float, may_be_moved: bool = False
+) -> None:
     """Make sure that a file is a ledger of this version, and that it is whole.
 
     Args:
         path: The file.
-        thoroughly: Read all of it; takes about a second per million contacts.
+        thoroughly: Its campaigns are to be run, so all of it is read, which takes about a second
+            per million contacts; and it must not have been moved to a server.
+        may_be_moved: It may, all the same.
         busy_seconds: How long to wait for whoever has it locked.
 
     Raises:
         LedgerCorruptError: It is damaged, or is no ledger.
         LedgerVersionError: It is one of another version.
+        LedgerError: It was moved to a server.
     """
     if path.stat().st_size == 0:
         raise LedgerCorruptError(f"{path} is empty: no ledger. Remove it and run again")
     with translated(path), contextlib.closing(connect(path, busy_seconds=busy_seconds)) as opened:
         check_version(opened, path)
+        if thoroughly and not may_be_moved:
+            refuse_if_marked(opened, path)
         if thoroughly:
             (answer,) = opened.execute("PRAGMA quick_check(1)").fetchone()
             if answer != "ok":

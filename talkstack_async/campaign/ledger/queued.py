@@ -15,6 +15,7 @@ from ...clock import Clock
 from ..records import (
     Admit,
     CampaignRecord,
+    Claim,
     Claimed,
     Decide,
     EventRecord,
@@ -118,8 +119,10 @@ class QueuedLedger(ReadsBeside):
     def _give_back(self, future: asyncio.Future[Claimed]) -> None:
         """Release what was claimed for a task that is gone: it certainly was never sent."""
         self._abandoned.discard(future)
-        if future.cancelled() or future.exception() is not None:
-            return
+        if not future.cancelled() and future.exception() is None:
+            self._release(future.result().claims)
+
+    def _release(self, claims: Sequence[Claim]) -> None:
         released = [
             Settlement(
                 attempt_id=claim.attempt_id,
@@ -134,7 +137,7 @@ class QueuedLedger(ReadsBeside):
                 detail="whoever claimed it was stopped",
                 counts=False,
             )
-            for claim in future.result().claims
+            for claim in claims
         ]
         if released:
             self._settle(released)

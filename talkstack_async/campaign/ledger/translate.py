@@ -82,6 +82,8 @@ def ledger_error(error: sqlite3.Error, path: Path) -> LedgerError:
         )
     if primary == sqlite3.SQLITE_READONLY:
         return LedgerError(f"{path} may not be written ({error}): check its owner and mode")
+    if code == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        return LedgerError(f"{path} is not changed: {error}")
     return LedgerError(f"{path} cannot be read or written ({error})")
 
 

@@ -1,0 +1,239 @@
+"""A write transaction under way on PostgreSQL: its connection, its audit, and the money.
+
+Locks are taken in one order, so that two workers do not wait for each other: contacts and
+attempts first, the campaign's row, where the money is, at the very end. So money is added up
+here, and written just before the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ...clock import Clock
+from ...errors import CampaignError, ClockJumpError
+from ..records import CampaignRecord
+from .chain import GENESIS, next_hash
+from .moments import from_ms
+from .stored import CAMPAIGN_COLUMNS, campaign_of
+from .transaction import Rows, in_postgres
+from .writer import to_json
+
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = ["DATABASE_MS", "Chain", "PostgresTransaction"]
+
+# The database's clock, as ledgers store moments. Not now(): that stands still in a transaction.
+DATABASE_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+# A worker that was not heard of for so long holds nothing any more.
+_HELD_MS = 60_000
+
+# Two statements at once are one way to the server and back. The number of the transaction is
+# what to ask for if the connection is lost before the server has said that it is committed.
+_BEGIN = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+    f"SELECT pg_current_xact_id()::text, {DATABASE_MS}"
+)
+_CAMPAIGN = f"SELECT {CAMPAIGN_COLUMNS} FROM campaign WHERE campaign_id = %s"  # noqa: S608  # columns
+_MONEY = (
+    "UPDATE campaign SET unpriced = unpriced + %s, spent_micros = spent_micros + %s "
+    "WHERE campaign_id = %s"
+)
+_NEW_CHAIN = "SELECT nextval('audit_chain')"
+# In the order in which they follow from each other: the numbers are given as they come.
+_ADD_ENTRIES = (
+    "INSERT INTO audit (chain, at, what, campaign_id, contact_id, attempt_id, detail, hash) "
+    "SELECT %s, at, what, campaign_id, contact_id, attempt_id, detail, hash "
+    "FROM unnest(%s::bigint[], %s::text[], %s::integer[], %s::bigint[], %s::bigint[], "
+    "%s::text[], %s::text[]) WITH ORDINALITY "
+    "AS e (at, what, campaign_id, contact_id, attempt_id, detail, hash, place) "
+    "ORDER BY place RETURNING seq"
+)
+_IDS = "SELECT nextval('contact_contact_id_seq') FROM generate_series(1, %s)"
+_ALONE = "SELECT pg_advisory_xact_lock(%s, %s)"
+# Only to tell our locks from others'; any number does.
+_IMPORTING = 0x7A1C
+_OF_OTHERS = (
+    "SELECT h.shard FROM holding h LEFT JOIN worker w ON w.name = h.worker "  # noqa: S608  # a constant
+    "WHERE h.campaign_id = %s AND h.worker <> ALL(%s::text[]) "
+    f"AND greatest(h.since_at, w.beat_at) > {DATABASE_MS} - {_HELD_MS}"
+)
+
+
+@attrs.frozen
+class Chain:
+    """A writer's own chain of the audit, and the hash of its last entry."""
+
+    number: int
+    head: str = GENESIS
+
+
+class PostgresTransaction:
+    """A `Transaction` on PostgreSQL.
+
+    Args:
+        connection: In autocommit mode: here it is said when a transaction begins and ends.
+        chain: What this writer's audit goes on from; None to begin a new chain.
+        clock: This host's.
+        most_skew: By how many seconds that may differ from the database's clock; None for any.
+    """
+
+    # So many workers can share a campaign.
+    most_shards = 16
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[tuple[Any, ...]],
+        *,
+        chain: Chain | None,
+        clock: Clock,
+        most_skew: float | None,
+    ) -> None:
+        self.connection = connection
+        self.chain = chain
+        self._most_skew = most_skew
+        # Of each campaign: attempts that may still cost something, and what others have cost.
+        self._money: dict[int, tuple[int, int]] = {}
+        self._entries: list[tuple[Any, ...]] = []
+        self.last_entry: tuple[int, str] | None = None
+        asked_at = clock.now()
+        begun = connection.execute(_BEGIN, prepare=False)
+        begun.nextset()
+        self.number, milliseconds = begun.fetchall()[0]
+        self._skew = _skew(from_ms(milliseconds), asked_at, clock.now())
+
+    def finish(self) -> None:
+        """Write what was put off. Nothing but the commit comes after it."""
+        # In an order, so that two who write the money of several campaigns do not deadlock.
+        for campaign_id, (unpriced, spent) in sorted(self._money.items()):
+            self.connection.execute(_MONEY, (unpriced, spent, campaign_id))
+        if self._entries and self.chain is not None:
+            columns = [list(column) for column in zip(*self._entries, strict=True)]
+            added = self.connection.execute(_ADD_ENTRIES, (self.chain.number, *columns))
+            self.last_entry = (max(seq for (seq,) in added), self.chain.head)
+
+    def check_time(self) -> None:
+        """Make sure that the clocks of this host and of the database agree.
+
+        Raises:
+            ClockJumpError: They do not.
+        """
+        if self._most_skew is not None and abs(self._skew) > self._most_skew:
+            way = "ahead of" if self._skew > 0 else "behind"
+            raise ClockJumpError(
+                f"this host's clock is {abs(self._skew):.1f} s {way} the database's: set it right"
+            )
+
+    def spend(self, campaign_id: int, *, unpriced: int, micros: int = 0) -> None:
+        """Count attempts that may still cost something, and what others have cost."""
+        before = self._money.get(campaign_id, (0, 0))
+        self._money[campaign_id] = (before[0] + unpriced, before[1] + micros)
+
+    # --- What both databases share.
+
+    def rows(self, statement: str, args: Sequence[Any] = ()) -> list[Any]:
+        return self.connection.execute(in_postgres(statement), args).fetchall()
+
+    def change(self, statement: str, args: Sequence[Any]) -> int:
+        return self.connection.execute(in_postgres(statement), args).rowcount
+
+    def change_all(self, statement: str, rows: Rows) -> int:
+        if not rows:
+            return 0
+        with self.connection.cursor() as cursor:
+            cursor.executemany(in_postgres(statement), rows)
+            return cursor.rowcount
+
+    def add(self, statement: str, args: Sequence[Any], *, key: str) -> int | None:
+        statement = f"{in_postgres(statement)} RETURNING {key}"
+        added = self.connection.execute(statement, args).fetchone()
+        return None if added is None else int(added[0])
+
+    def add_contacts(self, columns: Sequence[str], rows: Rows) -> None:
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(f"COPY contact ({', '.join(columns)}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+
+    def contact_ids(self, at_most: int) -> Iterator[int]:
+        return iter([number for (number,) in self.connection.execute(_IDS, (at_most,))])
+
+    def many(self, values: Collection[Any]) -> Any:
+        return list(values)
+
+    def campaign(self, campaign_id: int, *, lock: bool = False) -> CampaignRecord:
+        statement = f"{_CAMPAIGN} FOR UPDATE" if lock else _CAMPAIGN
+        row = self.connection.execute(statement, (campaign_id,)).fetchone()
+        if row is None:
+            raise CampaignError(f"the ledger holds no campaign of id {campaign_id}")
+        record = campaign_of(row)
+        unpriced, spent = self._money.get(campaign_id, (0, 0))
+        return attrs.evolve(
+            record,
+            unpriced=record.unpriced + unpriced,
+            spent_micros=record.spent_micros + spent,
+        )
+
+    def import_alone(self, campaign_id: int) -> None:
+        self.connection.execute(_ALONE, (_IMPORTING, campaign_id))
+
+    def shards_of_others(self, campaign_id: int, workers: Collection[str]) -> list[int]:
+        found = self.connection.execute(_OF_OTHERS, (campaign_id, list(workers)))
+        return [shard for (shard,) in found]
+
+    # --- The audit.
+
+    def audit(
+        self,
+        at: int,
+        what: str,
+        detail: Mapping[str, Any] | str,
+        *,
+        campaign_id: int | None = None,
+        contact_id: int | None = None,
+        attempt_id: int | None = None,
+    ) -> None:
+        if self.chain is None:
+            ((number,),) = self.connection.execute(_NEW_CHAIN).fetchall()
+            self.chain = Chain(number)
+        # NUL cannot be stored as text; in JSON it stands as an escape, which can.
+        text = detail if isinstance(detail, str) else to_json(detail)
+        ids = (campaign_id, contact_id, attempt_id)
+        head = next_hash(self.chain.head, self.chain.number, at, what, *ids, text)
+        self.chain = Chain(self.chain.number, head)
+        self._entries.append((at, what, *ids, text, head))
+
+    def audit_all(
+        self,
+        at: int,
+        what: str,
+        words: str,
+        of: Sequence[tuple[Any, ...]],
+        *,
+        campaign_id: int,
+    ) -> None:
+        """Add one line that is said of many attempts at once.
+
+        Args:
+            at: The moment.
+            what: What happened to them.
+            words: What is said of all, a JSON object as text.
+            of: Contact and attempt of each, and what is said of it alone.
+            campaign_id: Whose they are.
+        """
+        # `entries.said_of` and the readers know this form.
+        self.audit(at, what, f'{words[:-1]},"of":{to_json(of)}}}', campaign_id=campaign_id)
+
+
+def _skew(database: datetime, before: datetime, after: datetime) -> float:
+    """Return by how many seconds a host is ahead that saw these moments before and after."""
+    if before <= database <= after:
+        return 0.0
+    nearest = before if database < before else after
+    return (nearest - database).total_seconds()
