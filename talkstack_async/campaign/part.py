@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import attrs
 
 from .shares import slots_of
 
-__all__ = ["Part"]
+__all__ = ["KEPT_ALIVE", "Part", "Slice"]
+
+# For connections that nobody else watches: a server that vanished is noticed in seconds.
+KEPT_ALIVE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,
+}
+
+
+@attrs.frozen
+class Slice:
+    """A shard of a campaign, as something to be worked by one worker at a time."""
+
+    campaign_id: int
+    shard: int
 
 
 @attrs.define

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import attrs
 
 from ..errors import LedgerBusyError, MissingExtraError
+from .part import KEPT_ALIVE
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -86,7 +87,7 @@ class PermitStore:
             timeout=_WAIT_SECONDS,
             name="talkstack-pace",
             configure=_configure,
-            kwargs={"application_name": "talkstack-pace"},
+            kwargs={"application_name": "talkstack-pace", **KEPT_ALIVE},
         )
         self._threads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="talkstack-pace")
 
