@@ -158,10 +158,10 @@ def _conclude(
     is_hurried = stop.hurried.is_set() or not is_done
     code = ExitCode.INTERRUPTED if is_hurried else ExitCode.ALL_PLACED
     how = "gave up waiting for answers" if is_hurried else "ended in order"
-    screen.note(
-        f"{how}; placed {counts['placed']:,}, ended {counts['final']:,}, uncertain "
-        f"{counts['unknown']:,}: other workers look for those, or the next one"
-    )
+    told = f"{how}; placed {counts['placed']:,}, ended {counts['final']:,}"
+    if counts["unknown"]:
+        told += f", uncertain {counts['unknown']:,}, which are looked for by whoever works next"
+    screen.note(told)
     screen.document(
         {
             "worker": worker.standing.name,
