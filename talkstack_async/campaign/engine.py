@@ -24,7 +24,7 @@ try:
     from pgqueuer import Job, PsycopgDriver, Queries, QueueManager, RetryRequested
     from pgqueuer.adapters.persistence import qb
     from pgqueuer.domain.settings import DBSettings
-    from pgqueuer.domain.types import JobId
+    from pgqueuer.domain.types import JobId, QueueEntrypoint
 except ImportError as error:
     raise MissingExtraError(
         "workers need psycopg and pgqueuer: pip install 'talkstack-async[distributed]'"
@@ -84,8 +84,9 @@ class Engine:
         self._heartbeat = timedelta(seconds=heartbeat_seconds)
         self._clock = clock
         self._queries: _Leases | None = None
-        self._manager: QueueManager | None = None
+        self._manager: _Manager | None = None
         self._entries: set[str] = set()
+        self._resting: dict[str, float] = {}
         self._alarm = asyncio.Event()
         self._is_stopping = False
 
@@ -107,6 +108,10 @@ class Engine:
                 dedupe_key=[f"slice:{each.campaign_id}:{each.shard}" for each in new],
                 on_conflict="skip",
             )
+
+    def rest(self, campaign_id: int, seconds: float) -> None:
+        """Take no slices of a campaign for a while, so that somebody else does."""
+        self._resting[_entry(campaign_id)] = self._clock.monotonic() + seconds
 
     def stop(self) -> None:
         """Take nothing more; `run` returns once everything that is being worked has ended."""
@@ -138,7 +143,8 @@ class Engine:
         async with connection:
             queries = _Leases.over(_Driver(connection, self._when_lost))
             await queries.prepare()
-            self._manager = QueueManager(queries, queries.settings.channel)
+            self._manager = _Manager(queries, queries.settings.channel)
+            self._manager.is_resting = self._is_resting
             self._queries = queries
             self._register()
             if self._is_stopping:
@@ -160,6 +166,9 @@ class Engine:
                 if entry not in self._manager.entrypoint_registry:
                     self._manager.entrypoint(entry, accepts_context=False)(self._take)
 
+    def _is_resting(self, entry: str) -> bool:
+        return self._resting.get(entry, 0.0) > self._clock.monotonic()
+
     async def _take(self, job: Job) -> None:
         campaign_id, shard = json.loads(job.payload or b"")
         again = await self._work(Slice(campaign_id, shard))
@@ -174,6 +183,15 @@ class Engine:
         finally:
             alarm.cancel()
             sleep.cancel()
+
+
+class _Manager(QueueManager):
+    """A manager that can leave the jobs of some entry points to others."""
+
+    is_resting: Callable[[str], bool]
+
+    def entrypoints_below_capacity_limits(self) -> set[QueueEntrypoint]:
+        return {entry for entry in self.entrypoint_registry if not self.is_resting(entry)}
 
 
 class _Driver(PsycopgDriver):

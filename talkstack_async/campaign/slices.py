@@ -17,7 +17,8 @@ from .part import Slice
 __all__ = ["End", "Slices"]
 
 _AFTER_TROUBLE = 5.0
-_PASSED_ON = 0.5
+# Others look into the queue every second.
+_LEFT_SECONDS = 1.5
 
 
 class End(Enum):
@@ -44,6 +45,7 @@ class Slices:
         holdings: What this worker holds.
         join: Has the run of a campaign at work.
         changed: Told that what is held of a campaign has changed.
+        rest: Takes nothing of a campaign from the queue for some seconds.
         clock: For the patience with other workers.
     """
 
@@ -55,6 +57,7 @@ class Slices:
         *,
         join: Callable[[int], Awaitable[object]],
         changed: Callable[[int], None],
+        rest: Callable[[int, float], None],
         clock: Clock,
     ) -> None:
         self._name = name
@@ -62,6 +65,7 @@ class Slices:
         self._holdings = holdings
         self._join = join
         self._changed = changed
+        self._rest = rest
         self._clock = clock
         self._ends: dict[Slice, asyncio.Future[End]] = {}
         self._is_draining = False
@@ -74,7 +78,8 @@ class Slices:
         if self._is_draining:
             return 0.0
         if not self._holdings.wants(piece, now=self._clock.monotonic()):
-            return _about(_PASSED_ON)
+            self._leave(piece.campaign_id)
+            return 0.0
         try:
             await self._take(piece)
             end = self._begin(piece)
@@ -117,6 +122,10 @@ class Slices:
             except LedgerError as error:
                 logger.info("a shard could not be given back: %s", error)
 
+    def _leave(self, campaign_id: int) -> None:
+        """Let others be quicker at the queue."""
+        self._rest(campaign_id, _about(_LEFT_SECONDS))
+
     async def _take(self, piece: Slice) -> None:
         if piece in self._holdings.held:
             return
@@ -141,7 +150,8 @@ class Slices:
             case End.LOST | End.ADRIFT:
                 return None
             case End.OFFERED:
-                return _about(_PASSED_ON)
+                self._leave(piece.campaign_id)
+                return 0.0
             case End.TROUBLE:
                 await self.give_back(piece)
                 return _about(_AFTER_TROUBLE)

@@ -122,22 +122,23 @@ class Worker:
         self._over = asyncio.Event()
         self._haste = asyncio.Event()
         self._runs = Runs(self._make_run, when_over=self._broke_off, when_failing=self._fail)
+        address = dsn or ledger.address.dsn
+        self._permits = PermitStore(address)
+        self._engine = Engine(
+            address,
+            work=self._work,
+            when_lost=self._cast_adrift,
+            when_ready=self._haste.set,
+            heartbeat_seconds=heartbeat_seconds,
+            clock=self._clock,
+        )
         self._slices = Slices(
             self.name,
             ledger,
             self._holdings,
             join=self._runs.join,
             changed=self._share_out,
-            clock=self._clock,
-        )
-        address = dsn or ledger.dsn
-        self._permits = PermitStore(address)
-        self._engine = Engine(
-            address,
-            work=self._slices.work,
-            when_lost=lambda: self._slices.end_all(End.ADRIFT),
-            when_ready=self._haste.set,
-            heartbeat_seconds=heartbeat_seconds,
+            rest=self._engine.rest,
             clock=self._clock,
         )
         self._failure: BaseException | None = None
@@ -318,6 +319,12 @@ class Worker:
             sleep.cancel()
 
     # --- Runs.
+
+    async def _work(self, piece: Slice) -> float | None:
+        return await self._slices.work(piece)
+
+    def _cast_adrift(self) -> None:
+        self._slices.end_all(End.ADRIFT)
 
     async def _make_run(self, campaign_id: int) -> Run:
         campaign = await self._read(campaign_id)
