@@ -203,12 +203,26 @@ class Worker:
                 self._runs.hurry()
                 raise
             finally:
-                await self._drain(queue)
+                await self._wind_up(queue)
                 steward.cancel()
                 await asyncio.wait((steward,))
         if self._failure is not None:
             raise self._failure
         return WorkerResult(name=self.name, is_done=self._is_done, progress=self.progress)
+
+    async def _wind_up(self, queue: asyncio.Task[None]) -> None:
+        """Drain to the end in any case; who cancels that meanwhile has no patience for answers."""
+        draining = asyncio.create_task(self._drain(queue))
+        is_cancelled = False
+        while not draining.done():
+            try:
+                await asyncio.wait((draining,))
+            except asyncio.CancelledError:
+                self._runs.hurry()
+                is_cancelled = True
+        draining.result()
+        if is_cancelled:
+            raise asyncio.CancelledError
 
     async def _drain(self, queue: asyncio.Task[None]) -> None:
         """Let others have what is held, and wait for what has left."""

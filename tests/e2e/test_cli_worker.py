@@ -176,7 +176,7 @@ def test_a_worker_ends_by_itself_when_nothing_is_left_if_that_was_wanted(
 ):
     env, them = environment(emulator), numbers(5)
     file = people(tmp_path, *them)
-    with Process("dial", file, *PLACED_ONLY, "--ledger", ledger, env=env) as dial:
+    with Process("dial", file, *PLACED_ONLY, "--ledger", ledger, "--json", env=env) as dial:
         dial.hear("on other hosts, too")
         with Process("worker", "--ledger", ledger, "--until-done", "--json", env=env) as worker:
             code, document = worker.end()
