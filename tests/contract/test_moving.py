@@ -81,10 +81,7 @@ def rows_of(path: Path) -> dict[str, int]:
 
 
 def rows_on(url: str) -> dict[str, int]:
-    return {
-        table: on_server(url, f'SELECT count(*) FROM "{table}"')[0][0]  # type: ignore[arg-type]
-        for table in TABLES
-    }
+    return {table: on_server(url, f'SELECT count(*) FROM "{table}"')[0][0] for table in TABLES}
 
 
 def everything(reading: Reading) -> Mapping[str, Any]:
@@ -158,7 +155,7 @@ async def test_new_ids_come_after_those_that_were_moved(path: Path, empty_databa
     ):  # fmt: skip
         ((following, last),) = on_server(
             empty_database,
-            f"SELECT nextval(pg_get_serial_sequence('{table}', '{key}')), "  # type: ignore[arg-type]
+            f"SELECT nextval(pg_get_serial_sequence('{table}', '{key}')), "
             f'(SELECT max({key}) FROM "{table}")',
         )
         assert following > last, table
@@ -326,8 +323,15 @@ async def test_a_server_that_cannot_be_reached_again_does_not_free_the_file(
 async def test_a_copy_of_a_file_is_a_file(path: Path, tmp_path: Path, postgres_url: str) -> None:
     await play(path)
     await copy_ledger(path, tmp_path / "copy.db")
+    for _ in range(2):
+        with pytest.raises(LedgerError, match="File exists"):
+            await copy_ledger(path, tmp_path / "copy.db")
     with pytest.raises(LedgerError, match="pg_dump"):
         await copy_ledger(postgres_url, tmp_path / "copy.db")
+    (tmp_path / "broken.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(LedgerCorruptError):
+        await copy_ledger(tmp_path / "broken.db", tmp_path / "other.db")
+    assert not (tmp_path / "other.db").exists()
     async with open_ledger(tmp_path / "copy.db", exclusive=True) as ledger:
         assert isinstance(ledger, SqliteLedger)
         assert await ledger.verify() == []

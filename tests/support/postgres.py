@@ -25,9 +25,10 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-__all__ = ["GIVEN", "Databases", "PostgresServer", "is_possible", "on_server"]
+__all__ = ["GIVEN", "PLACE", "Databases", "PostgresServer", "is_possible", "on_server"]
 
 GIVEN = "TALKSTACK_TEST_POSTGRES"
+PLACE = "TALKSTACK_TEST_PLACE"
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
@@ -119,7 +120,7 @@ class PostgresServer:
             )
         self._settings = {**_SETTINGS, **({} if durable else _CARELESS), **(settings or {})}
         # Root's own place for temporary files may be closed to `nobody`.
-        place = "/tmp" if _is_root() else None
+        place = os.environ.get(PLACE) or ("/tmp" if _is_root() else None)
         self.directory = Path(tempfile.mkdtemp(prefix="talkstack-pg-", dir=place))
         self._binaries = _reachable(binaries, self.directory)
         self._guard: subprocess.Popen[bytes] | None = None

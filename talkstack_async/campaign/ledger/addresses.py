@@ -20,7 +20,7 @@ __all__ = ["ServerAddress", "driver", "is_server"]
 
 _SCHEMES = ("postgresql:", "postgres:", "postgresql+")
 _EXAMPLE = "postgresql://user@host/database"
-# What may be shown of an address: anything else may be a part of a password that was not quoted.
+# No host and no database has an @ in its name; a password that was not quoted brings one along.
 _PLAIN = re.compile(r"[\w.,:/%\[\] -]*")
 _CONNECT_SECONDS = 10
 
@@ -74,12 +74,13 @@ class ServerAddress:
         except psycopg.Error:
             # Its words may hold a part of the password.
             parts = None
-        if parts is None or not dsn.startswith("postgresql://"):
+        name = parts and dsn.startswith("postgresql://") and _name_of(parts)
+        if not name:
             raise LedgerError(
                 f"this is no address of a ledger: it is written {_EXAMPLE}, and in user and "
                 "password each @ : / ? # % stands as %40 %3A %2F %3F %23 %25"
             )
-        return cls(dsn=dsn, name=_name_of(parts))
+        return cls(dsn=dsn, name=name)
 
     def connect(self, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
         """Open a connection of one's own; it commits each statement unless told otherwise."""
@@ -93,10 +94,19 @@ class ServerAddress:
         return self.name
 
 
-def _name_of(parts: dict[str, Any]) -> str:
-    host, port = str(parts.get("host") or ""), str(parts.get("port") or "")
+def _name_of(parts: dict[str, Any]) -> str | None:
+    """Return what may be shown; None if a part of a password may have got into it."""
+    hosts = str(parts.get("host") or "").split(",")
+    ports = str(parts.get("port") or "").split(",")
     database = str(parts.get("dbname") or "")
-    is_plain = all(_PLAIN.fullmatch(each) for each in (host, database))
-    if not is_plain or not re.fullmatch(r"[\d,]*", port):
-        return "postgresql://..."
-    return f"postgresql://{host}{port and f':{port}'}/{database}"
+    is_plain = all(_PLAIN.fullmatch(each) for each in (*hosts, database))
+    if not is_plain or not all(re.fullmatch(r"\d*", port) for port in ports):
+        return None
+    places = ",".join(map(_place, hosts, (ports * len(hosts))[: len(hosts)]))
+    return f"postgresql://{places}/{database}"
+
+
+def _place(host: str, port: str) -> str:
+    if host.startswith("/"):
+        host = ""  # a socket on this machine
+    return (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")

@@ -256,10 +256,8 @@ class _Taking:
         """Write everything that was noted."""
         if self._wanted:
             self._take()
-        for statement, rows in ((_WAIT, self._waits), (_STOP, self._stops)):
-            if rows:
-                columns = [list(column) for column in zip(*rows, strict=True)]
-                self._transaction.connection.execute(statement, columns)
+        self._transaction.change_together(_WAIT, self._waits)
+        self._transaction.change_together(_STOP, self._stops)
 
     def _take(self) -> None:
         attempts = self._add_attempts()

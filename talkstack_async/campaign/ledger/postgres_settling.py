@@ -250,15 +250,13 @@ class _Batch:
             (*row, given_back.pop(contact_id, 0), contact_id)
             for contact_id, row in self._contacts.items()
         ]
-        for statement, rows in (
-            (_ATTEMPT, [(*row, attempt_id) for attempt_id, row in self._attempts.items()]),
-            (_CONTACT, contacts),
-            (_COUNT, [(count, contact_id) for contact_id, count in given_back.items()]),
-            (_SUPPRESS, sorted(self._suppressed)),
-        ):
-            if rows:
-                columns = [list(column) for column in zip(*rows, strict=True)]
-                self._connection.execute(statement, columns)
+        attempts = [(*row, attempt_id) for attempt_id, row in self._attempts.items()]
+        counts = [(count, contact_id) for contact_id, count in given_back.items()]
+        change = self._transaction.change_together
+        change(_ATTEMPT, attempts)
+        change(_CONTACT, contacts)
+        change(_COUNT, counts)
+        change(_SUPPRESS, sorted(self._suppressed))
 
     def _matches(self, attempt: _Standing, settlement: Settlement) -> bool:
         owner = settlement.attempt_id

@@ -40,11 +40,11 @@ _FOREIGN = (
 )
 _LIVE = (
     "SELECT count(*) FROM worker "  # noqa: S608  # constants
-    f"WHERE state = 'working' AND beat_at > {DATABASE_MS} - {LIVE_SECONDS * 1000}"
+    f"WHERE state = 'working' AND beat_at > {DATABASE_MS} - %s"
 )
 _FORGET = (
     "DELETE FROM worker w "  # noqa: S608  # constants
-    f"WHERE w.beat_at < {DATABASE_MS} - {_REMEMBERED_SECONDS * 1000} "
+    f"WHERE w.beat_at < {DATABASE_MS} - %s "
     "AND NOT EXISTS (SELECT 1 FROM holding h WHERE h.worker = w.name)"
 )
 _RETIRE = ("DELETE FROM holding WHERE worker = %s", "DELETE FROM worker WHERE name = %s")
@@ -84,8 +84,8 @@ def beat(transaction: PostgresTransaction, beat: Beat) -> Standing:
     held = frozenset(connection.execute(_HELD, (worker,)).fetchall())
     campaigns = sorted({campaign_id for campaign_id, _ in held})
     foreign = connection.execute(_FOREIGN, (worker, campaigns, worker)).fetchall()
-    connection.execute(_FORGET)
-    ((live,),) = connection.execute(_LIVE).fetchall()
+    connection.execute(_FORGET, (_REMEMBERED_SECONDS * 1000,))
+    ((live,),) = connection.execute(_LIVE, (LIVE_SECONDS * 1000,)).fetchall()
     return Standing(held=held, foreign=dict(foreign), live_workers=live)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import attrs
 
@@ -60,7 +60,7 @@ _IMPORTING = 0x7A1C
 _OF_OTHERS = (
     "SELECT h.shard FROM holding h LEFT JOIN worker w ON w.name = h.worker "  # noqa: S608  # a constant
     "WHERE h.campaign_id = %s AND h.worker <> ALL(%s::text[]) "
-    f"AND greatest(h.since_at, w.beat_at) > {DATABASE_MS} - {_HELD_MS}"
+    f"AND greatest(h.since_at, w.beat_at) > {DATABASE_MS} - %s"
 )
 
 
@@ -133,6 +133,12 @@ class PostgresTransaction:
         before = self._money.get(campaign_id, (0, 0))
         self._money[campaign_id] = (before[0] + unpriced, before[1] + micros)
 
+    def change_together(self, statement: LiteralString, rows: Rows) -> None:
+        """Run a statement once over many rows, which it takes as one array for each column."""
+        if rows:
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            self.connection.execute(statement, columns)
+
     # --- What both databases share.
 
     def rows(self, statement: str, args: Sequence[Any] = ()) -> list[Any]:
@@ -148,12 +154,12 @@ class PostgresTransaction:
             cursor.executemany(in_postgres(statement), rows)
             return cursor.rowcount
 
-    def add(self, statement: str, args: Sequence[Any], *, key: str) -> int | None:
+    def add(self, statement: str, args: Sequence[Any], *, key: LiteralString) -> int | None:
         statement = f"{in_postgres(statement)} RETURNING {key}"
         added = self.connection.execute(statement, args).fetchone()
         return None if added is None else int(added[0])
 
-    def add_contacts(self, columns: Sequence[str], rows: Rows) -> None:
+    def add_contacts(self, columns: Sequence[LiteralString], rows: Rows) -> None:
         with (
             self.connection.cursor() as cursor,
             cursor.copy(f"COPY contact ({', '.join(columns)}) FROM STDIN") as copy,
@@ -184,7 +190,7 @@ class PostgresTransaction:
         self.connection.execute(_ALONE, (_IMPORTING, campaign_id))
 
     def shards_of_others(self, campaign_id: int, workers: Collection[str]) -> list[int]:
-        found = self.connection.execute(_OF_OTHERS, (campaign_id, list(workers)))
+        found = self.connection.execute(_OF_OTHERS, (campaign_id, list(workers), _HELD_MS))
         return [shard for (shard,) in found]
 
     # --- The audit.

@@ -7,9 +7,11 @@ how the thread writes it, is the matter of each database.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from ...clock import Clock
 from ..records import (
@@ -38,7 +40,7 @@ __all__ = ["QueuedLedger"]
 T = TypeVar("T")
 
 
-class QueuedLedger(ReadsBeside):
+class QueuedLedger(ReadsBeside, ABC):
     """The writing half of a ledger, on one event loop.
 
     What was handed over is written even if the task that waits for it is cancelled. Claims
@@ -54,14 +56,31 @@ class QueuedLedger(ReadsBeside):
 
     # --- The matter of each database.
 
-    def _submit(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]:
-        raise NotImplementedError
+    @property
+    @abstractmethod
+    def is_exclusive(self) -> bool: ...
 
-    def _claim(self, campaign_id: int, **given: Any) -> asyncio.Future[Claimed]:
-        raise NotImplementedError
+    @property
+    @abstractmethod
+    def is_shared(self) -> bool: ...
 
-    def _settle(self, settlements: Sequence[Settlement]) -> asyncio.Future[Sequence[bool]]:
-        raise NotImplementedError
+    @abstractmethod
+    async def recover(self, *, worker: str) -> int: ...
+
+    @abstractmethod
+    async def aclose(self) -> None: ...
+
+    @abstractmethod
+    async def __aenter__(self) -> Self: ...
+
+    @abstractmethod
+    def _submit(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]: ...
+
+    @abstractmethod
+    def _claim(self, campaign_id: int, **given: Any) -> asyncio.Future[Claimed]: ...
+
+    @abstractmethod
+    def _settle(self, settlements: Sequence[Settlement]) -> asyncio.Future[Sequence[bool]]: ...
 
     def _check_time(self, transaction: Transaction) -> None:
         """Raise a `ClockJumpError` if moments of this host cannot be trusted."""
@@ -277,6 +296,14 @@ class QueuedLedger(ReadsBeside):
         return await self._submit(lambda transaction: lists.suppressed_among(transaction, numbers))
 
     # --- Life.
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
     async def note(self, what: str, *, now: datetime, detail: Mapping[str, Any]) -> None:
         await self._submit(lambda transaction: transaction.audit(to_ms(now), what, detail))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 from ..records import CampaignRecord
 from .sqlite_campaigns import campaign_by_id
@@ -34,11 +34,11 @@ class SqliteTransaction:
     def change_all(self, statement: str, rows: Rows) -> int:
         return self._connection.executemany(in_sqlite(statement), rows).rowcount if rows else 0
 
-    def add(self, statement: str, args: Sequence[Any], *, key: str) -> int | None:
+    def add(self, statement: str, args: Sequence[Any], *, key: LiteralString) -> int | None:
         added = self._connection.execute(in_sqlite(statement), args)
         return added.lastrowid if added.rowcount else None
 
-    def add_contacts(self, columns: Sequence[str], rows: Rows) -> None:
+    def add_contacts(self, columns: Sequence[LiteralString], rows: Rows) -> None:
         names, marks = ", ".join(columns), ", ".join("?" * len(columns))
         self._connection.executemany(
             f"INSERT INTO contact ({names}) VALUES ({marks})",  # noqa: S608  # names of ours

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeAlias
+from typing import Any, LiteralString, Protocol, TypeAlias
 
 from ..records import CampaignRecord
 
@@ -43,11 +43,11 @@ class Transaction(Protocol):
         """Run a statement for each row of values; return how many rows it changed in all."""
         ...
 
-    def add(self, statement: str, args: Sequence[Any], *, key: str) -> int | None:
+    def add(self, statement: str, args: Sequence[Any], *, key: LiteralString) -> int | None:
         """Insert a row and return its key; None if a row like it was there."""
         ...
 
-    def add_contacts(self, columns: Sequence[str], rows: Rows) -> None:
+    def add_contacts(self, columns: Sequence[LiteralString], rows: Rows) -> None:
         """Insert contacts that are certainly not there yet."""
         ...
 
@@ -102,12 +102,14 @@ def in_sqlite(statement: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def in_postgres(statement: str) -> str:
+def in_postgres(statement: str) -> LiteralString:
     """Return a statement in the words of PostgreSQL."""
-    return statement.format(
+    words = statement.format(
         among="= ANY(?)",
         not_among="<> ALL(?)",
         then="JOIN",
         lock="FOR UPDATE",
         take_a="FOR UPDATE OF a SKIP LOCKED",
-    ).replace("?", "%s")
+    )
+    # Each is a constant of this package, which the types cannot follow to here.
+    return words.replace("?", "%s")  # pyright: ignore[reportReturnType]

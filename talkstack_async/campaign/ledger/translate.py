@@ -46,7 +46,7 @@ _OF_SERVER: dict[str, tuple[type[LedgerError], str]] = {
     "28": (LedgerError, "does not let this user in: check user, password and pg_hba.conf"),
     "3D000": (LedgerError, "is not there: create the database first"),
     "3F000": (LedgerError, "has no schema to put tables in: check its search_path"),
-    "25006": (LedgerError, "may only be read: it is a standby"),
+    "25006": (LedgerError, "may only be read here"),
     "42501": (
         LedgerError,
         "does not allow its user to do this: grant it, or use the tables' owner",

@@ -69,15 +69,17 @@ def _broken(connection: sa.Connection, checks: Iterable[_Check]) -> Iterator[Fin
 
 def _listed(things: str, keys: Iterable[Any]) -> str:
     """Count things and name the first few of them; empty if there are none."""
-    count, shown = 0, []
+    count = 0
+    shown: list[Any] = []
     for key in keys:
         count += 1
-        if count <= _SHOWN:
-            shown.append(str(key))
+        if count <= _SHOWN or key < shown[-1]:
+            # They come in no order, or in one of the database's own.
+            shown = sorted([*shown, key])[:_SHOWN]
     if not count:
         return ""
     more = ", ..." if count > _SHOWN else ""
-    return f"{count:,} {things}: {', '.join(shown)}{more}"
+    return f"{count:,} {things}: {', '.join(map(str, shown))}{more}"
 
 
 def _of_attempts(dialect: str) -> Iterator[_Check]:
