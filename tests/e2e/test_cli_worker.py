@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import re
@@ -19,6 +20,7 @@ import pytest
 
 from talkstack_async.emulator import EmulatorThread, Script
 from tests.e2e.test_cli import COMMAND, environment, one_line, talkstack
+from tests.e2e.test_cli_shared_ledger import fill
 from tests.support.running import numbers
 
 PASSWORD = "hunter2-very-secret"
@@ -138,6 +140,38 @@ def test_dial_works_a_database_alone_and_the_same_command_goes_on(
     assert {path.name for path in tmp_path.iterdir()} == {"list.csv"}
 
 
+BUSY = "+14155550180"
+
+
+def test_dial_does_not_wait_for_what_waits_if_it_was_told_not_to(
+    emulator: EmulatorThread, ledger: str, tmp_path: Path
+):
+    file = people(tmp_path, numbers(1)[0], BUSY)
+    emulator.reset(script=Script(latency=0.02, queued_for=0, ringing_for=0.1, talking_for=0.1))
+    done = talkstack(
+        "dial", file, *ANY_HOUR, "--no-wait", "--ledger", ledger, "--json",
+        env=environment(emulator),
+    )  # fmt: skip
+    shown = json.loads(done.stdout)
+    assert (done.returncode, shown["ending"], shown["waiting"]) == (0, "waiting", 1)
+    assert shown["next_due_at"] is not None
+    assert rang(emulator) == {numbers(1)[0]: 1, BUSY: 1}
+
+
+def test_dial_ends_when_the_budget_of_all_workers_is_used_up(
+    emulator: EmulatorThread, ledger: str, tmp_path: Path
+):
+    file = people(tmp_path, *numbers(5))
+    done = talkstack(
+        "dial", file, *PLACED_ONLY, "--budget", "2", "--worst-call", "1", "--ledger", ledger,
+        "--json", env=environment(emulator),
+    )  # fmt: skip
+    shown = json.loads(done.stdout)
+    assert (done.returncode, shown["ending"]) == (1, "budget")
+    assert shown["contacts"]["ready"] == 3
+    assert sum(rang(emulator).values()) == 2
+
+
 def test_a_worker_dials_what_dial_has_made_is_well_and_drains_when_it_is_told_to(
     emulator: EmulatorThread, ledger: str, tmp_path: Path
 ):
@@ -192,6 +226,18 @@ def test_a_worker_for_a_campaign_that_is_not_there_says_so(emulator: EmulatorThr
     assert (done.returncode, one_line(done.stderr)) == (2, True)
     assert "autumn" in done.stderr
     assert PASSWORD not in done.stderr
+
+
+def test_a_credential_that_is_refused_ends_a_worker_and_rings_nobody(
+    emulator: EmulatorThread, ledger: str
+):
+    asyncio.run(fill(ledger, emulator, *numbers(3)))
+    env = environment(emulator, TALKSTACK_API_KEY="x" * 64)
+    with Process("worker", "--ledger", ledger, "--json", env=env) as worker:
+        code, document = worker.end()
+    assert (code, document["exit_code"]) == (2, 2)
+    assert "401" in document["error"]
+    assert not emulator.rings
 
 
 def test_a_health_port_that_is_taken_is_one_line(emulator: EmulatorThread, ledger: str):
