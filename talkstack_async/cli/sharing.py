@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from ..campaign.campaign import Campaign
 from ..campaign.feeder import Ending
 from ..campaign.ledger.base import Counts
-from ..campaign.progress import Phase, RunProgress
+from ..campaign.progress import RunProgress
 from ..campaign.records import CampaignRecord
+from ..campaign.rules import budget_left
 from ..campaign.runner import RunResult
 from ..campaign.states import CampaignState, ContactState
 from ..client import Client
@@ -40,7 +41,6 @@ class SharedRun:
         self._clock = client.clock
         self._working: asyncio.Task[object] | None = None
         self._stopped = False
-        self._is_broke = False
 
     @property
     def progress(self) -> RunProgress:
@@ -82,16 +82,14 @@ class SharedRun:
             await self._clock.sleep(_LOOK_SECONDS)
             with contextlib.suppress(TalkstackError):
                 campaign, counts = await self._campaign.refresh(), await self._campaign.counts()
-                is_broke = self.progress.phase is Phase.BUDGET
-                if _is_idle(campaign, counts, is_broke=is_broke) and (is_broke or not wait):
-                    self._is_broke = is_broke
+                if _is_idle(campaign, counts) and (not wait or budget_left(campaign) == 0):
                     self._worker.stop()
                     return
 
     async def _result(self) -> RunResult:
         progress = self.progress
         campaign, counts = await self._campaign.refresh(), await self._campaign.counts()
-        ending = ending_of(campaign, counts, is_stopped=self._stopped, is_broke=self._is_broke)
+        ending = ending_of(campaign, counts, is_stopped=self._stopped)
         return RunResult(
             ending=ending,
             counts=counts,
@@ -100,9 +98,7 @@ class SharedRun:
         )
 
 
-def ending_of(
-    campaign: CampaignRecord, counts: Counts, *, is_stopped: bool, is_broke: bool
-) -> Ending:
+def ending_of(campaign: CampaignRecord, counts: Counts, *, is_stopped: bool) -> Ending:
     """Say why a worker of a campaign has ended, by how the campaign stands."""
     contacts = counts.contacts
     is_left = contacts.get(ContactState.READY, 0)
@@ -113,12 +109,13 @@ def ending_of(
         return Ending.FINISHED
     if is_stopped:
         return Ending.STOPPED
-    return Ending.BUDGET if is_broke else Ending.WAITING
+    return Ending.BUDGET if budget_left(campaign) == 0 else Ending.WAITING
 
 
-def _is_idle(campaign: CampaignRecord, counts: Counts, *, is_broke: bool) -> bool:
+def _is_idle(campaign: CampaignRecord, counts: Counts) -> bool:
     """Whether nobody is being called, and nobody can be now."""
     if counts.contacts.get(ContactState.ACTIVE, 0):
         return False
     due = counts.contacts.get(ContactState.READY, 0) - counts.waiting
-    return due <= 0 or is_broke or campaign.state is not CampaignState.RUNNING
+    may_call = campaign.state is CampaignState.RUNNING and budget_left(campaign) != 0
+    return due <= 0 or not may_call

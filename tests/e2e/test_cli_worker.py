@@ -143,19 +143,18 @@ def test_dial_works_a_database_alone_and_the_same_command_goes_on(
 BUSY = "+14155550180"
 
 
-def test_dial_does_not_wait_for_what_waits_if_it_was_told_not_to(
-    emulator: EmulatorThread, ledger: str, tmp_path: Path
-):
+def test_dial_does_not_wait_for_what_waits_if_it_was_told_not_to(ledger: str, tmp_path: Path):
     file = people(tmp_path, numbers(1)[0], BUSY)
-    emulator.reset(script=Script(latency=0.02, queued_for=0, ringing_for=0.1, talking_for=0.1))
-    done = talkstack(
-        "dial", file, *ANY_HOUR, "--no-wait", "--ledger", ledger, "--json",
-        env=environment(emulator),
-    )  # fmt: skip
+    soon_over = Script(latency=0.02, queued_for=0, ringing_for=0.1, talking_for=0.1)
+    with EmulatorThread(script=soon_over) as emulator:
+        done = talkstack(
+            "dial", file, *ANY_HOUR, "--no-wait", "--ledger", ledger, "--json",
+            env=environment(emulator),
+        )  # fmt: skip
+        assert rang(emulator) == {numbers(1)[0]: 1, BUSY: 1}
     shown = json.loads(done.stdout)
     assert (done.returncode, shown["ending"], shown["waiting"]) == (0, "waiting", 1)
     assert shown["next_due_at"] is not None
-    assert rang(emulator) == {numbers(1)[0]: 1, BUSY: 1}
 
 
 def test_dial_ends_when_the_budget_of_all_workers_is_used_up(
