@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, LedgerError
 from ..telemetry import logger
 from .part import Part
 from .progress import Phase, RunProgress
-from .runner import CampaignRunner
+from .runner import PartRunner
 from .shared_pace import SharedPace
 from .states import AttemptState
 
@@ -33,7 +33,7 @@ _TELLING = (
 class Run:
     """A runner at work, and the part of its campaign that it has."""
 
-    runner: CampaignRunner
+    runner: PartRunner
     part: Part
     pace: SharedPace
     is_stopping: bool = False

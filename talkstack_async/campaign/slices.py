@@ -118,14 +118,17 @@ class Slices:
         for piece in pieces:
             self._holdings.drop(piece)
             self._changed(piece.campaign_id)
-            try:
-                await self._ledger.let_go(piece.campaign_id, piece.shard, worker=self._name)
-            except LedgerError as error:
-                logger.info("a shard could not be given back: %s", error)
+        await asyncio.gather(*map(self._let_go, pieces))
 
     def _leave(self, campaign_id: int) -> None:
         """Let others be quicker at the queue."""
         self._rest(campaign_id, _about(_LEFT_SECONDS))
+
+    async def _let_go(self, piece: Slice) -> None:
+        try:
+            await self._ledger.let_go(piece.campaign_id, piece.shard, worker=self._name)
+        except LedgerError as error:
+            logger.info("a shard could not be given back: %s", error)
 
     async def _take(self, piece: Slice) -> None:
         if piece in self._holdings.held:

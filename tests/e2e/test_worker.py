@@ -7,7 +7,7 @@ import contextlib
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import attrs
@@ -29,7 +29,9 @@ REACH = 3.0
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[EmulatorThread]:
-    with EmulatorThread(script=Script(latency=0.02, queued_for=0.1, ringing_for=0.1, talking_for=0.4)) as emulator:
+    with EmulatorThread(
+        script=Script(latency=0.02, queued_for=0.1, ringing_for=0.1, talking_for=0.4)
+    ) as emulator:
         yield emulator
 
 
