@@ -8,7 +8,10 @@ Open a ledger, open a campaign in it, read its list, run it:
         await campaign.read_list(Path("contacts.csv"))
         result = await CampaignRunner(client, ledger, campaign.record).run()
 
-Needs the extra `campaign`. Only reading lists in CSV and JSON lines does without it.
+Several processes, on any hosts, share a ledger in PostgreSQL, each as a `Worker`.
+
+Needs the extra `campaign`, and workers `distributed`. Only reading lists in CSV and JSON lines
+does without.
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ from .contacts import BadRow, Contact, ContactList, read_contacts
 
 if TYPE_CHECKING:
     from .campaign import Campaign, Resolution
+    from .enqueuing import RowResult
     from .exporting import export
     from .ledger import Ledger, open_ledger
     from .plan import Plan
     from .progress import Phase, RunProgress
-    from .records import CampaignRecord, ImportSummary, Reason, Story, Suppression
+    from .records import CampaignRecord, ImportSummary, Reason, Story, Suppression, Verdict
     from .regions import RegionRules
     from .rehearsal import DryRun, dry_run
     from .report import write_report
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
         RedialPolicy,
     )
     from .states import AttemptState, CampaignState, ContactState
+    from .worker import Worker, WorkerResult, WorkerStanding, run_worker
 
 __all__ = [
     "AttemptState",
@@ -68,25 +73,39 @@ __all__ = [
     "RedialPolicy",
     "RegionRules",
     "Resolution",
+    "RowResult",
     "RunProgress",
     "RunResult",
     "Story",
     "Suppression",
+    "Verdict",
+    "Worker",
+    "WorkerResult",
+    "WorkerStanding",
     "dry_run",
     "export",
     "open_ledger",
     "read_contacts",
+    "run_worker",
     "write_report",
 ]
 
 # Loaded when asked for: most need the extra, and some take their time.
 _HOMES = {
     "campaign": ("Campaign", "Resolution"),
+    "enqueuing": ("RowResult",),
     "exporting": ("export",),
     "ledger": ("Ledger", "open_ledger"),
     "plan": ("Plan",),
     "progress": ("Phase", "RunProgress"),
-    "records": ("CampaignRecord", "ImportSummary", "Reason", "Story", "Suppression"),
+    "records": (
+        "CampaignRecord",
+        "ImportSummary",
+        "Reason",
+        "Story",
+        "Suppression",
+        "Verdict",
+    ),
     "regions": ("RegionRules",),
     "rehearsal": ("DryRun", "dry_run"),
     "report": ("write_report",),
@@ -102,6 +121,7 @@ _HOMES = {
         "RedialPolicy",
     ),
     "states": ("AttemptState", "CampaignState", "ContactState"),
+    "worker": ("Worker", "WorkerResult", "WorkerStanding", "run_worker"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -158,8 +158,10 @@ class Feeder:
         self._claimed_at = stamp.boot
         # First of all, because settings that cannot work raise: who is claimed must be given back.
         self._hand_over(crew, claimed.claims, stamp)
+        before = self._pace.calls_per_second
         self._take_in(claimed.campaign)
-        if claimed.campaign.state is CampaignState.CANCELED:
+        # What was claimed for a quicker pace would grow old at a slower one, and use up its turns.
+        if claimed.campaign.state is CampaignState.CANCELED or self._is_slower_than(before):
             crew.give_back()
         return claimed
 
@@ -194,6 +196,10 @@ class Feeder:
         self._pace.calls_per_second = settings.calls_per_second
         if settings.max_concurrency != before.settings.max_concurrency:
             self._reserve(settings.max_concurrency)
+
+    def _is_slower_than(self, before: float | None) -> bool:
+        now = self._pace.calls_per_second
+        return now is not None and (before is None or now < before)
 
     async def _pause(self, crew: Crew) -> None:
         """Wait until there may be room, and let some of it come together."""

@@ -15,7 +15,7 @@ from .progress import Tally
 from .records import CampaignRecord, Claim, Settlement
 from .settings import CampaignSettings
 from .settler import Settler
-from .states import AttemptState
+from .states import AttemptState, ContactState
 
 __all__ = ["RunState", "name_of_worker"]
 
@@ -122,13 +122,20 @@ class RunState:
             self.news.set()
 
     def _tell(self, observer: Observer, settlement: Settlement) -> None:
-        now = self.clock.since_boot()
+        is_over = settlement.contact is not ContactState.ACTIVE
         event = AttemptChanged(
             campaign=self.campaign.name,
             attempt_id=settlement.attempt_id,
             state=_WORDS[settlement.after],
             disposition=settlement.disposition and str(settlement.disposition),
             reason=str(settlement.reason),
-            elapsed_seconds=now - self._claimed_at.pop(settlement.attempt_id, now),
+            elapsed_seconds=self._age(settlement.attempt_id, is_over=is_over),
+            is_over=is_over,
+            call_id=settlement.call_id,
         )
         notify(observer, event)
+
+    def _age(self, attempt_id: int, *, is_over: bool) -> float | None:
+        known = self._claimed_at
+        claimed_at = known.pop(attempt_id, None) if is_over else known.get(attempt_id)
+        return None if claimed_at is None else self.clock.since_boot() - claimed_at

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 import attrs
 
@@ -59,13 +60,13 @@ class CampaignRunner:
         regions: Calling rules of regions, instead of those the settings name.
         grace_seconds: How long a stop waits for the answers to what has left.
         observer: Told of every attempt: `AttemptChanged`.
-        part: Run only this part of a campaign that other workers run, too, until it is stopped;
-            see `Worker`. The ledger is then one that is shared.
-        pace: Where turns come from, instead of the campaign's own pace.
 
     Raises:
         ConfigurationError: The rules of the regions cannot be read.
     """
+
+    _part: Part | None = None
+    _pace: Pace | None = None
 
     def __init__(
         self,
@@ -76,8 +77,6 @@ class CampaignRunner:
         regions: RegionRules | None = None,
         grace_seconds: float = 30.0,
         observer: Observer | None = None,
-        part: Part | None = None,
-        pace: Pace | None = None,
     ) -> None:
         self._client = client
         self._ledger = ledger
@@ -90,9 +89,9 @@ class CampaignRunner:
             settler=lambda fail: Settler(ledger, clock=clock, when_failing=fail),
             clock=clock,
             observer=observer or client.observer,
-            part=part,
+            part=self._part,
         )
-        pace = pace or Pace(clock, campaign.settings.calls_per_second)
+        pace = self._pace or Pace(clock, campaign.settings.calls_per_second)
         self._feeder = Feeder(
             self._run,
             ledger,
@@ -118,11 +117,6 @@ class CampaignRunner:
     def campaign(self) -> CampaignRecord:
         """The campaign as the last claim found it."""
         return self._run.campaign
-
-    @property
-    def busy(self) -> int:
-        """How many calls are being placed or followed, or about to be."""
-        return self._crew.busy + self._crew.queued
 
     def stop(self) -> None:
         """Dial nothing more; `run` returns when what has left is answered or the grace over."""
@@ -201,3 +195,35 @@ class CampaignRunner:
         return Rulebook(
             settings=campaign.settings, regions=regions, placeholders=campaign.placeholders
         )
+
+
+class PartRunner(CampaignRunner):
+    """Dials the part of a campaign that one of many workers has, until it is stopped.
+
+    Args:
+        client: An open client.
+        ledger: One that is shared.
+        campaign: As the ledger knows it.
+        part: What the worker has of it; may change at any time.
+        pace: Where turns to call come from.
+        options: Those of `CampaignRunner`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        ledger: Ledger,
+        campaign: CampaignRecord,
+        *,
+        part: Part,
+        pace: Pace,
+        **options: Any,
+    ) -> None:
+        self._part = part
+        self._pace = pace
+        super().__init__(client, ledger, campaign, **options)
+
+    @property
+    def busy(self) -> int:
+        """How many calls are being placed or followed, or about to be."""
+        return self._crew.busy + self._crew.queued

@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, LedgerError
 from ..telemetry import logger
 from .part import Part
 from .progress import Phase, RunProgress
-from .runner import CampaignRunner
+from .runner import PartRunner
 from .shared_pace import SharedPace
 from .states import AttemptState
 
@@ -33,7 +33,7 @@ _TELLING = (
 class Run:
     """A runner at work, and the part of its campaign that it has."""
 
-    runner: CampaignRunner
+    runner: PartRunner
     part: Part
     pace: SharedPace
     is_stopping: bool = False
@@ -67,6 +67,7 @@ class Runs:
         self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._past: list[RunProgress] = []
+        self._is_stopped = False
 
     def get(self, campaign_id: int) -> Run | None:
         """Return the run of a campaign."""
@@ -104,16 +105,20 @@ class Runs:
             run = await self._make(campaign_id)
             task = asyncio.create_task(self._go(run))
             self._runs[campaign_id] = run, task
+            if self._is_stopped:  # while this one was being made
+                run.stop()
             task.add_done_callback(lambda task: self._dismiss(campaign_id, run, task))
             return run
 
     def stop(self) -> None:
-        """Dial nothing more."""
+        """Dial nothing more, also in runs that are just being made."""
+        self._is_stopped = True
         for _, run in self.all:
             run.stop()
 
     def hurry(self) -> None:
         """Stop waiting for answers."""
+        self._is_stopped = True
         for _, run in self.all:
             run.is_stopping = True
             run.runner.hurry()

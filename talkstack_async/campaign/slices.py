@@ -83,7 +83,8 @@ class Slices:
         try:
             await self._take(piece)
             end = self._begin(piece)
-            await self._join(piece.campaign_id)
+            if not end.done():
+                await self._join(piece.campaign_id)
         except (LedgerError, ConfigurationError) as error:
             logger.warning("a shard cannot be worked just now: %s", error)
             await self.give_back(piece)
@@ -117,14 +118,17 @@ class Slices:
         for piece in pieces:
             self._holdings.drop(piece)
             self._changed(piece.campaign_id)
-            try:
-                await self._ledger.let_go(piece.campaign_id, piece.shard, worker=self._name)
-            except LedgerError as error:
-                logger.info("a shard could not be given back: %s", error)
+        await asyncio.gather(*map(self._let_go, pieces))
 
     def _leave(self, campaign_id: int) -> None:
         """Let others be quicker at the queue."""
         self._rest(campaign_id, _about(_LEFT_SECONDS))
+
+    async def _let_go(self, piece: Slice) -> None:
+        try:
+            await self._ledger.let_go(piece.campaign_id, piece.shard, worker=self._name)
+        except LedgerError as error:
+            logger.info("a shard could not be given back: %s", error)
 
     async def _take(self, piece: Slice) -> None:
         if piece in self._holdings.held:

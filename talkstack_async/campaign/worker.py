@@ -13,6 +13,7 @@ import random
 import socket
 from datetime import datetime
 from os import getpid
+from typing import cast
 
 import attrs
 
@@ -20,13 +21,13 @@ from ..client import Client
 from ..errors import CampaignError, LedgerError
 from ..telemetry import Observer, logger
 from .holdings import Holdings, Learnt
-from .ledger.base import SharedLedger
+from .ledger.base import Ledger, SharedLedger
 from .part import Part, Slice
 from .progress import RunProgress
 from .records import Beat, CampaignRecord
 from .regions import RegionRules
 from .run_state import name_of_worker
-from .runner import CampaignRunner
+from .runner import PartRunner
 from .runs import Run, Runs
 from .shared_pace import SharedPace
 from .slices import End, Slices
@@ -93,7 +94,7 @@ class Worker:
     def __init__(
         self,
         client: Client,
-        ledger: SharedLedger,
+        ledger: Ledger,
         *,
         dsn: str | None = None,
         campaign: str | None = None,
@@ -112,7 +113,7 @@ class Worker:
             )
         self.name = name or name_of_worker()
         self._client = client
-        self._ledger = ledger
+        self._ledger = shared = cast("SharedLedger", ledger)
         self._clock = client.clock
         self._only = campaign
         self._grace_seconds = grace_seconds
@@ -122,7 +123,7 @@ class Worker:
         self._over = asyncio.Event()
         self._haste = asyncio.Event()
         self._runs = Runs(self._make_run, when_over=self._broke_off, when_failing=self._fail)
-        address = dsn or ledger.address.dsn
+        address = dsn or shared.address.dsn
         self._permits = PermitStore(address)
         self._engine = Engine(
             address,
@@ -134,7 +135,7 @@ class Worker:
         )
         self._slices = Slices(
             self.name,
-            ledger,
+            shared,
             self._holdings,
             join=self._runs.join,
             changed=self._share_out,
@@ -203,14 +204,26 @@ class Worker:
                 self._runs.hurry()
                 raise
             finally:
-                await self._drain(queue)
-                steward.cancel()
-                await asyncio.wait((steward,))
+                await self._wind_up(queue, steward)
         if self._failure is not None:
             raise self._failure
         return WorkerResult(name=self.name, is_done=self._is_done, progress=self.progress)
 
-    async def _drain(self, queue: asyncio.Task[None]) -> None:
+    async def _wind_up(self, queue: asyncio.Task[None], steward: asyncio.Task[None]) -> None:
+        """Drain to the end in any case; who cancels that meanwhile has no patience for answers."""
+        draining = asyncio.create_task(self._drain(queue, steward))
+        is_cancelled = False
+        while not draining.done():
+            try:
+                await asyncio.wait((draining,))
+            except asyncio.CancelledError:
+                self._runs.hurry()
+                is_cancelled = True
+        draining.result()
+        if is_cancelled:
+            raise asyncio.CancelledError
+
+    async def _drain(self, queue: asyncio.Task[None], steward: asyncio.Task[None]) -> None:
         """Let others have what is held, and wait for what has left."""
         self._is_draining = True
         self._runs.stop()
@@ -220,6 +233,8 @@ class Worker:
         # What was held without a job: offered, or adrift.
         await self._slices.give_back(*self._holdings.held)
         await self._runs.finish()
+        steward.cancel()
+        await asyncio.wait((steward,))
         self._ended = True
         with contextlib.suppress(LedgerError):
             await self._ledger.retire(self.name)
@@ -335,15 +350,15 @@ class Worker:
             campaign.settings.calls_per_second,
             part=part.of_pace,
         )
-        runner = CampaignRunner(
+        runner = PartRunner(
             self._client,
             self._ledger,
             campaign,
+            part=part,
+            pace=pace,
             regions=self._regions,
             grace_seconds=self._grace_seconds,
             observer=self._observer,
-            part=part,
-            pace=pace,
         )
         self._holdings.limits[campaign_id] = campaign.settings.max_concurrency
         return Run(runner, part, pace)
@@ -370,7 +385,7 @@ class Worker:
 
 async def run_worker(
     client: Client,
-    ledger: SharedLedger,
+    ledger: Ledger,
     *,
     dsn: str | None = None,
     campaign: str | None = None,

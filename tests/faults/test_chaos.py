@@ -13,6 +13,7 @@ import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -80,11 +81,7 @@ def longest_idleness(ledger: str, emulator: EmulatorThread) -> float:
     moments: defaultdict[int, list[float]] = defaultdict(list)
     for ring in emulator.rings:
         moments[shard_of[ring.number]].append(ring.at)
-    return max(
-        later - earlier
-        for each in moments.values()
-        for earlier, later in zip(each, each[1:], strict=False)
-    )
+    return max(later - earlier for each in moments.values() for earlier, later in pairwise(each))
 
 
 def rung_twice(emulator: EmulatorThread) -> dict[str, int]:
@@ -126,12 +123,14 @@ def torment(fleet: Fleet, ledger: str, *, frozen_for: float) -> None:
 
 
 def judge(emulator: EmulatorThread, ledger: str, *, count: int, heartbeat: float) -> None:
-    spent = emulator.arrivals[-1] - emulator.arrivals[0]
-    print(f"{len(emulator.rings)} rings in {spent:.1f} s, {busiest_second(emulator.arrivals)} in the busiest second, a shard idle for {longest_idleness(ledger, emulator):.1f} s at most")
+    arrivals = emulator.arrivals
+    busiest, idle = busiest_second(arrivals), longest_idleness(ledger, emulator)
+    spent = arrivals[-1] - arrivals[0]
+    print(f"{count} calls in {spent:.1f} s, {busiest} in a second, a shard idle for {idle:.1f} s")
     assert rung_twice(emulator) == {}
     assert len(emulator.rings) == count
-    assert busiest_second(emulator.arrivals) <= PACE * 1.05
-    assert longest_idleness(ledger, emulator) <= heartbeat + 5
+    assert busiest <= PACE * 1.05
+    assert idle <= heartbeat + 5
     assert findings(ledger) == []
 
 

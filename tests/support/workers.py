@@ -103,7 +103,12 @@ def client_for(plan: Plan) -> Client:
 
 
 async def create(
-    ledger: SharedLedger, plan: Plan, numbers: Iterable[str], *, name: str = "chaos", **changes: Any
+    ledger: SharedLedger,
+    plan: Plan,
+    numbers: Iterable[str],
+    *,
+    name: str = "chaos",
+    **changes: Any,
 ) -> CampaignRecord:
     """Create a campaign, ready to be worked."""
     async with client_for(plan) as client:
@@ -167,9 +172,7 @@ def _work(plan: Plan) -> None:
 
 async def _run(plan: Plan) -> None:
     async with open_ledger(plan.ledger) as ledger, client_for(plan) as client:
-        worker = Worker(
-            client, ledger, heartbeat_seconds=plan.heartbeat_seconds, grace_seconds=5
-        )
+        worker = Worker(client, ledger, heartbeat_seconds=plan.heartbeat_seconds, grace_seconds=5)
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
         await worker.run()

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..records import (
     AttemptRecord,
@@ -34,6 +34,7 @@ class ReadsBeside:
     """Asks a `Reading`, which is made when the first question comes: SQLAlchemy is dear."""
 
     _reading: Reading | None = None
+    _asked: set[asyncio.Future[Any]] | None = None
 
     def _make_reading(self) -> Reading:
         raise NotImplementedError  # each ledger makes the one of its own database
@@ -77,12 +78,28 @@ class ReadsBeside:
         return self._go_through(lambda reading: reading.suppressions())
 
     async def _ask(self, question: Callable[[Reading], T]) -> T:
-        return await asyncio.to_thread(lambda: question(self._opened_reading()))
+        return await self._in_thread(lambda: question(self._opened_reading()))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Do something in a thread; whoever closes the ledger waits for its end."""
+        if self._asked is None:
+            self._asked = set()
+        asked = asyncio.ensure_future(asyncio.to_thread(work))
+        self._asked.add(asked)
+        asked.add_done_callback(self._answered)
+        # A thread cannot be cancelled: it goes on, and holds a connection until it is done.
+        return await asyncio.shield(asked)
+
+    def _answered(self, asked: asyncio.Future[Any]) -> None:
+        if self._asked is not None:
+            self._asked.discard(asked)
+        if not asked.cancelled():
+            asked.exception()  # nobody may be left to be told
 
     async def _go_through(self, question: Callable[[Reading], Iterator[T]]) -> AsyncIterator[T]:
         rows = await self._ask(question)
         try:
-            while page := await asyncio.to_thread(list, itertools.islice(rows, _PAGE)):
+            while page := await self._in_thread(lambda: list(itertools.islice(rows, _PAGE))):
                 for row in page:
                     yield row
         finally:
@@ -98,6 +115,8 @@ class ReadsBeside:
             self._reading = self._make_reading()
         return self._reading
 
-    def _close_reading(self) -> None:
+    async def _close_reading(self) -> None:
+        if self._asked:
+            await asyncio.wait(self._asked)
         if self._reading is not None:
             self._reading.close()

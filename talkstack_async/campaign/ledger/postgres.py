@@ -102,7 +102,7 @@ class PostgresLedger(QueuedLedger):
         if self._writer is not None:
             await self._all_given_back()
             await self._writer.close()
-        self._close_reading()
+        await self._close_reading()
 
     async def __aenter__(self) -> Self:
         if self._is_closed or self._writer is not None:

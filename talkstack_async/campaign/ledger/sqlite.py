@@ -61,7 +61,7 @@ class SqliteLedger(QueuedLedger):
         if writer is not None:
             await self._all_given_back()
             await writer.close()
-        self._close_reading()
+        await self._close_reading()
         if self._lock is not None:
             self._lock.release()
 
