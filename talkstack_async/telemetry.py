@@ -32,6 +32,7 @@ __all__ = [
     "SlowedDown",
     "configure_from_env",
     "redacted",
+    "several",
 ]
 
 E = TypeVar("E")
@@ -87,7 +88,10 @@ class AttemptChanged:
         state: `placed`, `final`, `rejected`, `released`, `unknown` or `lost`.
         disposition: How the call ended, if that is known.
         reason: Why the contact goes on as it does, in a word.
-        elapsed_seconds: Since the claim.
+        elapsed_seconds: Since the claim; None if an earlier run claimed it.
+        is_over: Whether nothing more will become of the attempt; a call that is followed, and
+            one that is looked for, go on.
+        call_id: The service's id of the call, if that is known.
     """
 
     campaign: str
@@ -95,7 +99,9 @@ class AttemptChanged:
     state: str
     disposition: str | None
     reason: str
-    elapsed_seconds: float
+    elapsed_seconds: float | None
+    is_over: bool = True
+    call_id: str | None = None
 
 
 Event: TypeAlias = RequestRepeated | RequestFinished | PoolWaited | SlowedDown | AttemptChanged
@@ -135,6 +141,22 @@ def notify(observer: Callable[[E], None] | None, event: E) -> None:
         request_id = getattr(event, "request_id", None)
         where = f" of request {request_id}" if request_id else ""
         logger.exception("the observer failed on %s%s", type(event).__name__, where)
+
+
+def several(*observers: Observer | None) -> Observer | None:
+    """Make one observer of several; None stands for nobody.
+
+    Each is told everything, in this order, whatever the others do: `Client(observer=...)`.
+    """
+    all_of_them = tuple(each for each in observers if each is not None)
+    if len(all_of_them) < 2:
+        return all_of_them[0] if all_of_them else None
+
+    def tell(event: Event) -> None:
+        for each in all_of_them:
+            notify(each, event)
+
+    return tell
 
 
 # --- Logging.

@@ -20,11 +20,12 @@ from .contacts import BadRow, Contact, ContactList, read_contacts
 
 if TYPE_CHECKING:
     from .campaign import Campaign, Resolution
+    from .enqueuing import RowResult
     from .exporting import export
     from .ledger import Ledger, open_ledger
     from .plan import Plan
     from .progress import Phase, RunProgress
-    from .records import CampaignRecord, ImportSummary, Reason, Story, Suppression
+    from .records import CampaignRecord, ImportSummary, Reason, Story, Suppression, Verdict
     from .regions import RegionRules
     from .rehearsal import DryRun, dry_run
     from .report import write_report
@@ -68,10 +69,12 @@ __all__ = [
     "RedialPolicy",
     "RegionRules",
     "Resolution",
+    "RowResult",
     "RunProgress",
     "RunResult",
     "Story",
     "Suppression",
+    "Verdict",
     "dry_run",
     "export",
     "open_ledger",
@@ -82,11 +85,19 @@ __all__ = [
 # Loaded when asked for: most need the extra, and some take their time.
 _HOMES = {
     "campaign": ("Campaign", "Resolution"),
+    "enqueuing": ("RowResult",),
     "exporting": ("export",),
     "ledger": ("Ledger", "open_ledger"),
     "plan": ("Plan",),
     "progress": ("Phase", "RunProgress"),
-    "records": ("CampaignRecord", "ImportSummary", "Reason", "Story", "Suppression"),
+    "records": (
+        "CampaignRecord",
+        "ImportSummary",
+        "Reason",
+        "Story",
+        "Suppression",
+        "Verdict",
+    ),
     "regions": ("RegionRules",),
     "rehearsal": ("DryRun", "dry_run"),
     "report": ("write_report",),

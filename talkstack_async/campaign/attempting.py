@@ -82,18 +82,14 @@ class Attempting:
         self._record = record
 
     async def dial(
-        self,
-        claim: Claim,
-        flight: FencedFlight,
-        settings: CampaignSettings,
-        *,
-        left: Callable[[], None],
+        self, flight: FencedFlight, settings: CampaignSettings, *, left: Callable[[], None]
     ) -> tuple[Placed | NotPlaced | Uncertain, Following | None]:
         """Dial a claim once; return what came of it and, if it is to be followed, its call.
 
         What came of it is recorded before this returns or raises. `left` is called when the
         claim no longer waits for its turn.
         """
+        claim = flight.claim
         request = CallRequest(
             claim.phone,
             agent_id=settings.agent_id,
@@ -101,15 +97,28 @@ class Attempting:
             dynamic_variables=claim.variables,
             reference=claim.attempt_id,
         )
+        outcome: Placed | NotPlaced | Uncertain
         try:
-            outcome = await self._dial(request, flight, left)
+            if self._pace.is_open:
+                left()
+            else:
+                await self._turn(left)
+            if flight.waited_too_long:
+                outcome = NotPlaced(request=request, error=stale_claim())
+            else:
+                result = await self._calls.place(request, wait_out_refusals=False, mark=flight)
+                outcome = Placed(request=request, result=result)
+                self._pace.ease()
+        except ClientStateError:
+            self._record_stopped(flight, request, settings)
+            raise  # the client was closed: that concerns all calls
+        except Exception as error:
+            outcome = self._failed(request, error, flight)
         except BaseException:
-            stopped = flight.stopped(request)
-            if isinstance(stopped, NotPlaced | Uncertain):
-                self._record_outcome(claim, stopped, settings)
+            self._record_stopped(flight, request, settings)
             raise
         self._record_outcome(claim, outcome, settings)
-        if isinstance(outcome, Placed) and settings.follow:
+        if settings.follow and isinstance(outcome, Placed):
             flight.placed = outcome
             return outcome, Following(attempt=claim, call_id=outcome.result.call_id)
         return outcome, None
@@ -147,31 +156,30 @@ class Attempting:
         age = (self._clock.now() - began_at).total_seconds()
         return age > settings.follow_seconds and not isinstance(error, AuthenticationError)
 
-    async def _dial(
-        self, request: CallRequest, flight: FencedFlight, left: Callable[[], None]
-    ) -> Placed | NotPlaced | Uncertain:
+    async def _turn(self, left: Callable[[], None]) -> None:
         try:
             await self._pace.turn()
         finally:
             left()
-        if flight.waited_too_long:
-            return NotPlaced(request=request, error=stale_claim())
-        try:
-            result = await self._calls.place(request, wait_out_refusals=False, mark=flight)
-        except ThrottledError as refusal:
-            self._pace.hold_back(refusal.retry_after or _HELD_BACK)
-            return failed(request, refusal)
-        except ClientStateError:
-            raise  # the client was closed: that concerns all calls
-        except TalkstackError as error:
+
+    def _failed(
+        self, request: CallRequest, error: Exception, flight: FencedFlight
+    ) -> NotPlaced | Uncertain:
+        if isinstance(error, ThrottledError):
+            self._pace.hold_back(error.retry_after or _HELD_BACK)
+        if isinstance(error, TalkstackError):
             return failed(request, error)
-        except Exception as bug:
-            # Ours to mend; but the campaign goes on, and what may have rung is not called unrung.
-            logger.exception("dialling attempt %s broke", request.reference)
-            text = f"{type(bug).__name__} while placing the call"
-            return failed(request, TalkstackError(text, uncertain=flight.sent))
-        self._pace.ease()
-        return Placed(request=request, result=result)
+        # Ours to mend; but the campaign goes on, and what may have rung is not called unrung.
+        logger.error("dialling attempt %s broke", request.reference, exc_info=error)
+        text = f"{type(error).__name__} while placing the call"
+        return failed(request, TalkstackError(text, uncertain=flight.sent))
+
+    def _record_stopped(
+        self, flight: FencedFlight, request: CallRequest, settings: CampaignSettings
+    ) -> None:
+        stopped = flight.stopped(request)
+        if isinstance(stopped, NotPlaced | Uncertain):
+            self._record_outcome(flight.claim, stopped, settings)
 
     def _record_outcome(
         self, claim: Claim, outcome: Placed | NotPlaced | Uncertain, settings: CampaignSettings

@@ -48,6 +48,11 @@ class Breaker:
         """Return a closed breaker that has seen nothing."""
         return cls(settings=settings)
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether all is well, so that one more success changes nothing."""
+        return self.is_closed and not self.failed and self.seen == self.settings.window
+
     def admits(self, at: float) -> int | None:
         """Say how many calls may go out: None for any number, 0, or 1 on trial."""
         if self.is_closed:
@@ -80,8 +85,8 @@ class Breaker:
         if begun is not None and begun < self.opened_at:
             return self
         if self.is_closed:
-            if ok and not self.failed and self.seen == self.settings.window:
-                return self  # the everyday case, once per call
+            if ok and self.is_calm:
+                return self
             return self._remember(ok=ok, at=at)
         if at < self.admits_at and not self.on_trial:
             return self

@@ -13,6 +13,7 @@ from ..clock import Clock, SystemClock
 from ..errors import CampaignError
 from ..phone import PhoneNumber
 from .contacts import read_contacts
+from .enqueuing import Given, RowResult, enqueue_rows
 from .importing import digest_of, import_contacts
 from .ledger.base import Counts, Ledger
 from .placeholders import recheck
@@ -73,7 +74,13 @@ class Campaign:
         if record is None:
             if settings is None:
                 raise CampaignError(f"there is no campaign {name!r} in this ledger")
-            record = await ledger.create_campaign(name, settings, now=clock.now())
+            try:
+                record = await ledger.create_campaign(name, settings, now=clock.now())
+            except CampaignError:
+                # Another process, perhaps of the same app, may have been quicker.
+                record = await ledger.campaign(name)
+                if record is None:
+                    raise
         elif settings is not None and settings != record.settings:
             record = await ledger.change_campaign(
                 record.campaign_id, now=clock.now(), settings=settings
@@ -156,6 +163,36 @@ class Campaign:
     async def add(self, rows: Iterable[Row], *, source: str = "rows") -> ImportSummary:
         """Add contacts from any iterable of `Contact`; it is read to its end first."""
         return await self._add(rows, source=source, places=Places())
+
+    async def enqueue(
+        self, rows: Iterable[Given], *, region: str | None = None, source: str = "enqueued"
+    ) -> list[RowResult]:
+        """Add contacts while the campaign runs, and learn of each what became of it.
+
+        For web handlers and task queues: whoever runs the campaign dials them as soon as the
+        rules allow it. They are checked like the rows of a list. A number is in a campaign
+        once, so handing it over again, as after a lost answer, rings nobody twice.
+
+        Args:
+            rows: Objects with a key `number`, whose other keys are variables, as in a JSON lines
+                list; or contacts. They are read to their end first.
+            region: Like `US` or `DE`, for numbers in national form.
+            source: Where they come from, for the audit and the report.
+
+        Returns:
+            What became of each row, in the order of the rows.
+
+        Raises:
+            CampaignError: The campaign was canceled.
+            LedgerError: The ledger cannot be written.
+        """
+        if (await self.refresh()).state is CampaignState.CANCELED:
+            raise CampaignError(f"the campaign {self.name!r} was canceled: it calls nobody")
+        results = await enqueue_rows(
+            self.ledger, self.record, rows, source=source, region=region, now=self._clock.now
+        )
+        await self.refresh()
+        return results
 
     async def _add(
         self,

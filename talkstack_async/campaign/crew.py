@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
-
-import attrs
 
 from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
 from .attempting import Attempting, Following, unsent
@@ -16,17 +14,9 @@ from .records import Claim
 from .run_state import RunState
 from .settling import settle_outcome
 
-__all__ = ["Crew", "Job"]
+__all__ = ["Crew"]
 
 Outcome: TypeAlias = Placed | NotPlaced | Uncertain
-
-
-@attrs.frozen(slots=False)  # made for each call: this way in half the time
-class Job:
-    """A claim, with the moment at which it was asked for."""
-
-    claim: Claim
-    stamp: Stamp
 
 
 class Crew:
@@ -47,7 +37,7 @@ class Crew:
         self._run = run
         self._attempting = attempting
         self._judge = judge
-        self._jobs: deque[Job | Following] = deque()
+        self._jobs: deque[FencedFlight | Following] = deque()
         self._job_news = asyncio.Event()
         self._workers: dict[asyncio.Task[None], FencedFlight | None] = {}
         self._idle = 0
@@ -74,7 +64,14 @@ class Crew:
     def dial(self, claim: Claim, stamp: Stamp) -> None:
         """Have a claim dialled as soon as there is a slot and a turn."""
         self.unsent += 1
-        self._jobs.append(Job(claim, stamp))
+        self._jobs.append(
+            FencedFlight(
+                claim,
+                stamp,
+                fence_seconds=self._run.settings.evidence.fence_seconds,
+                clock=self._run.clock,
+            )
+        )
 
     def follow(self, following: Following) -> None:
         """Have a call followed, before anything new is dialled: its phone rings already."""
@@ -86,8 +83,7 @@ class Crew:
     def staff(self) -> None:
         """Have a worker for each job, up to the limit."""
         self._job_news.set()
-        limit = self._run.settings.max_concurrency
-        missing = min(limit - len(self._workers), len(self._jobs) - self._idle)
+        missing = min(self._limit - len(self._workers), len(self._jobs) - self._idle)
         for _ in range(missing):
             worker = asyncio.create_task(self._work())
             self._workers[worker] = None
@@ -103,15 +99,30 @@ class Crew:
 
     def give_back(self) -> None:
         """Give back what has not left. Calls that have are answered and followed."""
-        jobs, self._jobs = self._jobs, deque[Job | Following]()
+        jobs, self._jobs = self._jobs, deque[FencedFlight | Following]()
         for job in jobs:
-            if isinstance(job, Job):
-                self._give_back(job.claim)
-            else:
+            if isinstance(job, Following):
                 self._jobs.append(job)
+            else:
+                self._give_back(job.claim)
         for worker, flight in tuple(self._workers.items()):
             if flight is not None and not flight.sent and flight.placed is None:
                 worker.cancel()
+
+    def unsent_phones(self) -> list[str]:
+        """Return the numbers of claims that have not left yet."""
+        return [flight.claim.phone for flight in self._unsent_flights()]
+
+    def withdraw(self, phones: Collection[str]) -> None:
+        """Give back the claims on some numbers, those of them that have not left yet."""
+        for flight in self._unsent_flights():
+            if flight.claim.phone in phones:
+                flight.withdraw()
+
+    def _unsent_flights(self) -> list[FencedFlight]:
+        queued = [job for job in self._jobs if isinstance(job, FencedFlight)]
+        waiting = [each for each in self._workers.values() if each is not None and not each.sent]
+        return queued + waiting
 
     async def finish(self, *, grace_seconds: float, hurried: asyncio.Event) -> None:
         """Wait for answers, then give up waiting; every attempt is recorded either way."""
@@ -134,7 +145,9 @@ class Crew:
     async def _work(self) -> None:
         me: Any = asyncio.current_task()
         while self._may_go_on():
-            job = await self._next_job()
+            while not self._jobs:
+                await self._wait_for_jobs()
+            job = self._jobs.popleft()
             try:
                 if isinstance(job, Following):
                     await self._follow(job)
@@ -146,37 +159,37 @@ class Crew:
                 self._run.news.set()
 
     def _may_go_on(self) -> bool:
-        return not self._run.stopping and len(self._workers) <= self._run.settings.max_concurrency
+        return not self._run.stopping and len(self._workers) <= self._limit
 
-    async def _next_job(self) -> Job | Following:
-        while not self._jobs:
-            self._idle += 1
-            self._job_news.clear()
-            try:
-                await self._job_news.wait()
-            finally:
-                self._idle -= 1
-        return self._jobs.popleft()
+    @property
+    def _limit(self) -> int:
+        # Whoever has lost all slots to other workers still has to see its claims off.
+        return self._run.slots or 1
 
-    async def _dial(self, job: Job, me: asyncio.Task[None]) -> None:
-        settings = self._run.settings
-        flight = FencedFlight(
-            job.stamp, fence_seconds=settings.evidence.fence_seconds, clock=self._run.clock
-        )
+    async def _wait_for_jobs(self) -> None:
+        self._idle += 1
+        self._job_news.clear()
+        try:
+            await self._job_news.wait()
+        finally:
+            self._idle -= 1
+
+    async def _dial(self, flight: FencedFlight, me: asyncio.Task[None]) -> None:
+        tally = self._run.tally
         self._workers[me] = flight
         self.dialling += 1
-        self._run.tally.in_flight = self.dialling
+        tally.in_flight = self.dialling
         try:
             outcome, following = await self._attempting.dial(
-                job.claim, flight, settings, left=self._has_left
+                flight, self._run.settings, left=self._has_left
             )
         finally:
             self.dialling -= 1
-            self._run.tally.in_flight = self.dialling
-        self._judge(outcome, job.stamp)
+            tally.in_flight = self.dialling
+        self._judge(outcome, flight.stamp)
         if following is not None:
-            self._followed.add(job.claim.attempt_id)
-            self._run.tally.followed += 1
+            self._followed.add(flight.claim.attempt_id)
+            tally.followed += 1
             await self._follow(following, may_follow=flight.may_follow)
 
     async def _follow(self, following: Following, *, may_follow: bool = True) -> None:

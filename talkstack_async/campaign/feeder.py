@@ -86,6 +86,8 @@ class Feeder:
     def judge(self, outcome: Outcome, stamp: Stamp) -> None:
         """Let the breaker learn from an outcome, and stop for what concerns every call."""
         is_ok = isinstance(outcome, Placed)
+        if is_ok and self._breaker.is_calm:
+            return  # the everyday case, once per call
         if isinstance(outcome, NotPlaced):
             if isinstance(outcome.error, AuthenticationError):
                 self._run.fail(outcome.error)
@@ -113,7 +115,8 @@ class Feeder:
                 # All have to wait. The next are put off in larger groups: each is a commit.
                 self._reach = min(2 * limit, _LARGEST_REACH)
                 continue
-            if await self._is_quiet(crew):
+            # A part of a campaign is never over by itself: whoever gave it says when.
+            if self._run.part is None and await self._is_quiet(crew):
                 if self._quiet_since != self._run.recorded:
                     # What was recorded meanwhile may have made somebody ready: claim once more.
                     self._quiet_since = self._run.recorded
@@ -134,7 +137,7 @@ class Feeder:
             self._run.tally.turn_to(Phase.CIRCUIT_OPEN, note=note)
         return room_for_claims(
             Load(
-                slots=settings.max_concurrency,
+                slots=self._run.slots,
                 busy=crew.busy,
                 queued=crew.queued,
                 unsent=crew.unsent,
@@ -172,7 +175,7 @@ class Feeder:
 
     def _hand_over(self, crew: Crew, claims: Sequence[Claim], stamp: Stamp) -> None:
         for claim in claims:
-            self._run.claimed(claim.attempt_id)
+            self._run.claimed(claim.attempt_id, stamp.boot)
             crew.dial(claim, stamp)
         if self._run.stopping:
             crew.stand_down()

@@ -15,6 +15,7 @@ import attrs
 from ..clock import Clock
 from ..dispatch.flight import Flight
 from ..errors import StaleClaimError
+from .records import Claim
 
 __all__ = ["FencedFlight", "Stamp"]
 
@@ -43,15 +44,21 @@ class Stamp:
 
 
 class FencedFlight(Flight):
-    """The flight of a claimed call; it does not leave once the claim is older than the fence."""
+    """The flight of a claimed call; it does not leave once the claim is older than the fence.
 
-    __slots__ = ("_clock", "_fence_seconds", "stamp")
+    Attributes:
+        claim: Who is to be called.
+        stamp: The moment at which the claim was asked for.
+    """
 
-    def __init__(self, stamp: Stamp, *, fence_seconds: float, clock: Clock) -> None:
+    __slots__ = ("_clock", "_fence_seconds", "claim", "stamp")
+
+    def __init__(self, claim: Claim, stamp: Stamp, *, fence_seconds: float, clock: Clock) -> None:
         # Everything in one place: this is made for each call.
         self.sent = False
         self.placed = None
         self.may_follow = True
+        self.claim = claim
         self.stamp = stamp
         self._fence_seconds = fence_seconds
         self._clock = clock
@@ -65,6 +72,10 @@ class FencedFlight(Flight):
     def is_stale(self) -> bool:
         """Whether the claim is too old to be sent."""
         return self.stamp.age(self._clock) > self._fence_seconds
+
+    def withdraw(self) -> None:
+        """Do not let it leave: its number must not be called any more."""
+        self._fence_seconds = -1.0
 
     def leave(self) -> None:
         """Let the first byte leave, if the claim is young enough.

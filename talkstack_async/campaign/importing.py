@@ -27,7 +27,7 @@ from .rejects import Rejects
 from .rows import BadRow, Contact, Row
 from .rules import missing
 
-__all__ = ["digest_of", "import_contacts"]
+__all__ = ["digest_of", "import_contacts", "new_contact"]
 
 # Sorted, so that a list whose columns change places says nothing new; and in ASCII, because JSON
 # may hold half a character, which no database takes.
@@ -161,7 +161,7 @@ def _build(
     for row in itertools.islice(rows, batch):
         match row:
             case Contact():
-                contacts.append(_new_contact(row, places=places, placeholders=placeholders))
+                contacts.append(new_contact(row, places=places, placeholders=placeholders))
             case BadRow():
                 bad.append(row)
             case _:
@@ -169,7 +169,8 @@ def _build(
     return _Batch(contacts=contacts, bad=bad)
 
 
-def _new_contact(contact: Contact, *, places: Places, placeholders: Sequence[str]) -> NewContact:
+def new_contact(contact: Contact, *, places: Places, placeholders: Sequence[str]) -> NewContact:
+    """Say of a contact where it is, and whether the agent's placeholders have values."""
     place = places.of(contact.number)
     names = missing(contact.variables, placeholders)
     return NewContact(

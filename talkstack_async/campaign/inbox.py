@@ -24,6 +24,7 @@ _TAKEN_AT_ONCE = 200
 _FIRST_GAP_SECONDS = 1.0
 # An event about a call that nobody can place by then is about somebody else's.
 _WAITS = timedelta(minutes=15)
+_LEFT_TO_OTHERS = timedelta(seconds=10)
 
 
 class Reader(Protocol):
@@ -39,12 +40,19 @@ class Reader(Protocol):
 
 
 class Inbox:
-    """Takes events out of the ledger and has the calls they name looked at."""
+    """Takes events out of the ledger and has the calls they name looked at.
 
-    def __init__(self, calls: Reader, ledger: Ledger, *, clock: Clock) -> None:
+    Args:
+        worker: Leave events of calls that others follow to them; None if there are no others.
+    """
+
+    def __init__(
+        self, calls: Reader, ledger: Ledger, *, clock: Clock, worker: str | None = None
+    ) -> None:
         self._calls = calls
         self._ledger = ledger
         self._clock = clock
+        self._worker = worker
         # When to read the call of an event again that nobody could place; and after what gap.
         self._again: dict[int, tuple[float, float]] = {}
 
@@ -64,6 +72,8 @@ class Inbox:
         """
         done: list[int] = []
         for event, attempt in await self._ledger.take_events(limit=_TAKEN_AT_ONCE):
+            if attempt is not None and self._is_anothers(event, attempt):
+                continue
             if attempt is not None:
                 self._calls.notice(event.call_id)
                 done.append(event.event_id)
@@ -73,6 +83,12 @@ class Inbox:
             self._again.pop(event_id, None)
         if done:
             await self._ledger.apply_events(done, at=self._clock.now())
+
+    def _is_anothers(self, event: EventRecord, attempt: OpenAttempt) -> bool:
+        """Say whether to leave an event to the worker that follows its call; not for long."""
+        if self._worker in (None, attempt.worker):
+            return False
+        return self._clock.now() - event.received_at < _LEFT_TO_OTHERS
 
     async def _is_settled(
         self,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from .lines import Lines
-from .rows import NUMBER, VARIABLES, BadRow, Numbers, Row, contact_of, parse_object
+from .rows import BadRow, Numbers, Row, parse_object, row_of_object
 
 __all__ = ["jsonl_rows"]
 
@@ -31,17 +30,4 @@ def _row(row: int, line: str, numbers: Numbers) -> Row:
         values = parse_object(line)
     except ValueError as error:
         return BadRow(row=row, number="", reason=f"the row {error}")
-    number = values.pop(NUMBER, None)
-    given = values.pop(VARIABLES, None)
-    if not isinstance(number, str):
-        shown = str(number) if isinstance(number, int) else ""
-        return BadRow(row=row, number=shown, reason=_no_number(number))
-    if not isinstance(given, dict | None):
-        return BadRow(row=row, number=number, reason=f"{VARIABLES} is not a JSON object")
-    return contact_of(row, number, given=given or {}, further=values, numbers=numbers)
-
-
-def _no_number(value: Any) -> str:
-    if value is None:
-        return f"the row has no {NUMBER!r}"
-    return f"{NUMBER!r} must be text in quotation marks"
+    return row_of_object(row, values, numbers)

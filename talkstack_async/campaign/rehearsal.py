@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from .campaign import Campaign
 from .ledger.base import Ledger
 from .ledger.opening import copy_ledger, open_ledger
 from .plan import Forecast, Pace, Plan
-from .records import Candidate, Decision, ImportSummary, Reason, Wait
+from .records import Candidate, Decision, ImportSummary, Reason, Suppression, Wait
 from .regions import RegionRules
 from .rules import Rulebook
 from .settings import CampaignSettings
@@ -51,30 +51,34 @@ class DryRun:
 async def dry_run(
     path: Path,
     *,
-    ledger: Path,
+    ledger: Path | None,
     name: str,
     settings: CampaignSettings,
     client: Client | None = None,
     region: str | None = None,
     rejects: Path | None = None,
     regions: RegionRules | None = None,
+    suppressed: AsyncIterable[Suppression] | None = None,
     clock: Clock | None = None,
 ) -> DryRun:
     """Say what a run would do with a list; nothing is written but `rejects`.
 
     Args:
         path: The list.
-        ledger: The ledger it would run on; it need not exist.
+        ledger: The ledger it would run on; it need not exist. None for a new one.
         name: Of the campaign.
         settings: As the run would have them.
         client: To read the agent's instruction with; without it placeholders are not checked.
         region: For numbers in national form.
         rejects: Where rows nobody can be called from are written.
         regions: Calling rules of regions, instead of those that are shipped.
+        suppressed: A suppression list that holds besides that of the ledger.
         clock: Where the time comes from; for tests.
     """
     clock = clock or SystemClock()
     async with _copy_of(ledger, clock=clock) as copy:
+        if suppressed is not None:
+            await copy.suppress([each async for each in suppressed])
         campaign = await Campaign.open(copy, name, settings=settings, clock=clock)
         if client is not None:
             await campaign.check_agent(client)
@@ -141,10 +145,10 @@ def _pace(settings: CampaignSettings) -> Pace:
 
 
 @asynccontextmanager
-async def _copy_of(ledger: Path, *, clock: Clock) -> AsyncIterator[Ledger]:
+async def _copy_of(ledger: Path | None, *, clock: Clock) -> AsyncIterator[Ledger]:
     with tempfile.TemporaryDirectory(prefix="talkstack-dry-run-") as directory:
         copy = Path(directory) / "ledger.db"
-        if await asyncio.to_thread(ledger.exists):
+        if ledger is not None and await asyncio.to_thread(ledger.exists):
             await copy_ledger(ledger, copy)
         async with open_ledger(copy, clock=clock) as opened:
             yield opened

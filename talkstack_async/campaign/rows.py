@@ -16,7 +16,7 @@ from ..errors import InvalidNumberError
 from ..phone import PhoneNumber, mask_number
 from .places import Places, is_region, is_zone
 
-__all__ = ["BadRow", "Contact", "Numbers", "Row", "contact_of", "parse_object"]
+__all__ = ["BadRow", "Contact", "Numbers", "Row", "contact_of", "parse_object", "row_of_object"]
 
 NUMBER = "number"
 VARIABLES = "dynamicVariables"
@@ -98,6 +98,31 @@ class Numbers:
         if self.places is None:
             return PhoneNumber.parse(text)
         return self.places.read(text, region=self.region)
+
+
+def row_of_object(row: int, values: Mapping[str, Any], numbers: Numbers) -> Row:
+    """Make a contact of an object with a key `number`; its other keys are variables.
+
+    Args:
+        row: The row's number.
+        values: What the object holds, of JSON's types.
+        numbers: How the number is read.
+    """
+    further = dict(values)
+    number = further.pop(NUMBER, None)
+    given = further.pop(VARIABLES, None)
+    if not isinstance(number, str):
+        shown = str(number) if isinstance(number, int) else ""
+        return BadRow(row=row, number=shown, reason=_no_number(number))
+    if not isinstance(given, dict | None):
+        return BadRow(row=row, number=number, reason=f"{VARIABLES} is not a JSON object")
+    return contact_of(row, number, given=given or {}, further=further, numbers=numbers)
+
+
+def _no_number(value: Any) -> str:
+    if value is None:
+        return f"the row has no {NUMBER!r}"
+    return f"{NUMBER!r} must be text in quotation marks"
 
 
 def contact_of(

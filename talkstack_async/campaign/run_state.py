@@ -10,15 +10,21 @@ from os import getpid
 
 from ..clock import Clock
 from ..telemetry import AttemptChanged, Observer, logger, notify
+from .part import Part
 from .progress import Tally
 from .records import CampaignRecord, Settlement
 from .settings import CampaignSettings
 from .settler import Settler
-from .states import AttemptState
+from .states import AttemptState, ContactState
 
-__all__ = ["RunState"]
+__all__ = ["RunState", "name_of_worker"]
 
 _WORDS = {state: state.name.lower() for state in AttemptState}
+
+
+def name_of_worker() -> str:
+    """Make up a name for whoever claims: of this process, and never given twice."""
+    return f"{socket.gethostname()}:{getpid()}:{secrets.token_hex(4)}"
 
 
 class RunState:
@@ -26,6 +32,7 @@ class RunState:
 
     Attributes:
         campaign: As the last claim found it.
+        part: What this run has of a campaign that other workers run, too; None if it is alone.
         worker: The name under which this run claims.
         stopping: Nothing more is to be dialled.
         failure: What ended the run, if something did.
@@ -40,10 +47,12 @@ class RunState:
         settler: Callable[[Callable[[Exception], None]], Settler],
         clock: Clock,
         observer: Observer | None,
+        part: Part | None = None,
     ) -> None:
         self.campaign = campaign
         self.clock = clock
-        self.worker = f"{socket.gethostname()}:{getpid()}:{secrets.token_hex(4)}"
+        self.part = part
+        self.worker = name_of_worker() if part is None else part.worker
         self.tally = Tally()
         self.settler = settler(self.fail)
         self.stopping = False
@@ -57,6 +66,12 @@ class RunState:
     @property
     def settings(self) -> CampaignSettings:
         return self.campaign.settings
+
+    @property
+    def slots(self) -> int:
+        """How many calls may go on at once in this run."""
+        limit = self.campaign.settings.max_concurrency
+        return limit if self.part is None else self.part.slots(limit)
 
     def when_stopping(self, action: Callable[[], None]) -> None:
         """Have something done in the step in which stopping is asked for."""
@@ -77,10 +92,10 @@ class RunState:
             self.failure = error
         self.stop()
 
-    def claimed(self, attempt_id: int) -> None:
-        """Note the moment of a claim, for whoever watches."""
+    def claimed(self, attempt_id: int, at: float) -> None:
+        """Note the moment of a claim, in seconds since boot, for whoever watches."""
         if self._observer is not None:
-            self._claimed_at[attempt_id] = self.clock.since_boot()
+            self._claimed_at[attempt_id] = at
 
     def record(self, settlement: Settlement) -> None:
         """Have a settlement written, counted and told."""
@@ -107,13 +122,20 @@ class RunState:
             self.news.set()
 
     def _tell(self, observer: Observer, settlement: Settlement) -> None:
-        now = self.clock.since_boot()
+        is_over = settlement.contact is not ContactState.ACTIVE
         event = AttemptChanged(
             campaign=self.campaign.name,
             attempt_id=settlement.attempt_id,
             state=_WORDS[settlement.after],
             disposition=settlement.disposition and str(settlement.disposition),
             reason=str(settlement.reason),
-            elapsed_seconds=now - self._claimed_at.pop(settlement.attempt_id, now),
+            elapsed_seconds=self._age(settlement.attempt_id, is_over=is_over),
+            is_over=is_over,
+            call_id=settlement.call_id,
         )
         notify(observer, event)
+
+    def _age(self, attempt_id: int, *, is_over: bool) -> float | None:
+        known = self._claimed_at
+        claimed_at = known.pop(attempt_id, None) if is_over else known.get(attempt_id)
+        return None if claimed_at is None else self.clock.since_boot() - claimed_at

@@ -20,6 +20,7 @@ from .attempting import Attempting
 from .crew import Crew
 from .feeder import CLOCK_TOLERANCE_SECONDS, Ending, Feeder
 from .ledger.base import Counts, Ledger
+from .part import Part
 from .progress import Phase, RunProgress
 from .records import CampaignRecord
 from .regions import RegionRules
@@ -58,6 +59,9 @@ class CampaignRunner:
         regions: Calling rules of regions, instead of those the settings name.
         grace_seconds: How long a stop waits for the answers to what has left.
         observer: Told of every attempt: `AttemptChanged`.
+        part: Run only this part of a campaign that other workers run, too, until it is stopped;
+            see `Worker`. The ledger is then one that is shared.
+        pace: Where turns come from, instead of the campaign's own pace.
 
     Raises:
         ConfigurationError: The rules of the regions cannot be read.
@@ -72,6 +76,8 @@ class CampaignRunner:
         regions: RegionRules | None = None,
         grace_seconds: float = 30.0,
         observer: Observer | None = None,
+        part: Part | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._client = client
         self._ledger = ledger
@@ -84,8 +90,9 @@ class CampaignRunner:
             settler=lambda fail: Settler(ledger, clock=clock, when_failing=fail),
             clock=clock,
             observer=observer or client.observer,
+            part=part,
         )
-        pace = Pace(clock, campaign.settings.calls_per_second)
+        pace = pace or Pace(clock, campaign.settings.calls_per_second)
         self._feeder = Feeder(
             self._run,
             ledger,
@@ -111,6 +118,11 @@ class CampaignRunner:
     def campaign(self) -> CampaignRecord:
         """The campaign as the last claim found it."""
         return self._run.campaign
+
+    @property
+    def busy(self) -> int:
+        """How many calls are being placed or followed, or about to be."""
+        return self._crew.busy + self._crew.queued
 
     def stop(self) -> None:
         """Dial nothing more; `run` returns when what has left is answered or the grace over."""
@@ -154,7 +166,7 @@ class CampaignRunner:
 
     async def _prepare(self) -> None:
         campaign, now = self._run.campaign, self._run.clock.now()
-        if not self._ledger.is_exclusive:
+        if not self._ledger.is_exclusive and not self._ledger.is_shared:
             raise LedgerError("to run a campaign, open its ledger with exclusive=True")
         newest = await self._ledger.newest()
         if newest is not None and (newest - now).total_seconds() > CLOCK_TOLERANCE_SECONDS:
@@ -165,8 +177,10 @@ class CampaignRunner:
         if campaign.state is CampaignState.IMPORTING:
             raise CampaignError("its list was not read to the end, so nobody is called")
         self._client.sessions.reserve(campaign.settings.max_concurrency)
-        taken = await self._ledger.recover(worker=self._run.worker)
-        detail = {"worker": self._run.worker, "unknown": taken}
+        detail: dict[str, str | int] = {"worker": self._run.worker}
+        if self._ledger.is_exclusive:
+            # Whoever else had claims is dead. Elsewhere, those are taken over once they are old.
+            detail["unknown"] = await self._ledger.recover(worker=self._run.worker)
         await self._ledger.note("run began", now=now, detail=detail)
 
     async def _wind_up(self) -> None:

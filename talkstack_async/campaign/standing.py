@@ -9,10 +9,13 @@ from typing import Any
 
 from ..models.statuses import Disposition
 from .ledger.base import Counts
-from .records import CampaignRecord
+from .records import CampaignRecord, WorkerRecord
 from .states import AttemptState, CampaignState, ContactState
 
-__all__ = ["money", "standing"]
+__all__ = ["SILENT_SECONDS", "money", "standing", "worker_standing", "worker_state"]
+
+# Whoever was not heard of for so long may be dead; its shards go to others soon.
+SILENT_SECONDS = 15.0
 
 _MILLION = 1_000_000
 
@@ -47,6 +50,28 @@ def standing(campaign: CampaignRecord, counts: Counts) -> dict[str, Any]:
         "budget": None if budget is None else budget.limit,
         "reserved": None if budget is None else round(campaign.unpriced * budget.worst_call, 6),
     }
+
+
+def worker_standing(worker: WorkerRecord) -> dict[str, Any]:
+    """Return what JSON can hold about a worker: who holds what, since when, how fresh."""
+    held: dict[str, list[int]] = {}
+    for campaign, shard in sorted(worker.held):
+        held.setdefault(campaign, []).append(shard)
+    return {
+        "worker": worker.name,
+        "host": worker.host,
+        "pid": worker.pid,
+        "state": worker_state(worker),
+        "began_at": worker.began_at.isoformat(),
+        "beat_seconds_ago": round(worker.beat_seconds_ago, 3),
+        "in_flight": worker.in_flight,
+        "held": held,
+    }
+
+
+def worker_state(worker: WorkerRecord) -> str:
+    """Return `working` or `draining`, as it said itself, or `silent` if that was too long ago."""
+    return "silent" if worker.beat_seconds_ago > SILENT_SECONDS else worker.state
 
 
 def _by_name(states: type[IntEnum], counts: Mapping[Any, int]) -> dict[str, int]:

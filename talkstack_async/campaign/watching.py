@@ -1,4 +1,4 @@
-"""What goes on beside the dialling: evidence, events, and calls that an earlier run placed."""
+"""What goes on beside the dialling: evidence, events, suppressions, and calls of earlier runs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ __all__ = ["Watching"]
 
 _INBOX_SECONDS = 1.0
 _ADOPT_SECONDS = 30.0
+_HEED_SECONDS = 1.0
 _AT_ONCE = 1000
 
 
@@ -43,7 +44,7 @@ class Watching:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        for work in (self._look(), self._work_inbox(), self._adopt()):
+        for work in (self._look(), self._work_inbox(), self._adopt(), self._heed_suppressions()):
             self._begin(work)
         return self
 
@@ -75,7 +76,8 @@ class Watching:
         while True:
             for attempt, settlement in await evidence.look(self._run.campaign):
                 self._take_in(attempt, settlement)
-            await self._look_for_others(evidence)
+            if self._ledger.is_exclusive:
+                await self._look_for_others(evidence)
             lag = self._run.settings.evidence.history_lag_seconds
             await self._run.clock.sleep(min(5.0, lag / 4))
 
@@ -90,10 +92,18 @@ class Watching:
                     self._run.settler.add(settlement)
 
     async def _work_inbox(self) -> None:
-        inbox = Inbox(self._calls, self._ledger, clock=self._run.clock)
+        worker = None if self._run.part is None else self._run.worker
+        inbox = Inbox(self._calls, self._ledger, clock=self._run.clock, worker=worker)
         while True:
             await inbox.work(self._unknown, self._found, project_id=self._run.settings.project_id)
             await self._run.clock.sleep(_INBOX_SECONDS)
+
+    async def _heed_suppressions(self) -> None:
+        """Do not dial whom somebody has suppressed since the claim."""
+        while True:
+            if phones := self._crew.unsent_phones():
+                self._crew.withdraw(await self._ledger.suppressed_among(phones))
+            await self._run.clock.sleep(_HEED_SECONDS)
 
     async def _unknown(self) -> Sequence[OpenAttempt]:
         return await self._ledger.take_stale(

@@ -31,6 +31,8 @@ from .groups import (
 )
 from .options import MARKUP, AgentId, Json, ProjectId, Timeout
 from .output import Screen
+from .worker_options import EXIT_CODES as WORKER_EXIT_CODES
+from .worker_options import run_worker
 
 __all__ = ["run"]
 
@@ -51,6 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("dial", epilog=EXIT_CODES)(run_dial)
+app.command("worker", epilog=WORKER_EXIT_CODES)(run_worker)
 for each in (
     campaign,
     suppression,

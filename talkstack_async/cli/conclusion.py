@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from shlex import quote
 from typing import Any, assert_never
 
 import attrs
@@ -18,6 +17,7 @@ from ..campaign.states import OPEN, ContactState
 from ..campaign.words import call_words, contact_words, reason_words
 from ..phone import mask_number
 from .exits import ExitCode
+from .ledgers import Place, ledger_option
 from .moments import local_and_utc
 from .output import Screen
 
@@ -46,7 +46,7 @@ class Conclusion:
     imported: ImportSummary | None
     rejected: int
     next_due_at: datetime | None
-    ledger: Path
+    ledger: Place
     rejects: Path
     report: Path | None
     trouble: str | None
@@ -129,7 +129,7 @@ class Conclusion:
         if in_review := self._contacts(ContactState.REVIEW):
             yield (
                 f"need a look before anybody calls again: {in_review:,}; "
-                f"talkstack campaign resolve {self._ledger_option}"
+                f"talkstack campaign resolve{self._ledger_option}"
             )
         if self._uncertain:
             yield (
@@ -155,7 +155,7 @@ class Conclusion:
             case Ending.WAITING:
                 return (
                     f"the campaign is paused; left to be called: {left}; "
-                    f"talkstack campaign resume {self._ledger_option}"
+                    f"talkstack campaign resume{self._ledger_option}"
                 )
             case Ending.STOPPED | None:
                 return f"left to be called: {left}; the same command goes on"
@@ -171,7 +171,8 @@ class Conclusion:
 
     @property
     def _ledger_option(self) -> str:
-        return f"--ledger {quote(str(self.ledger))}"
+        option = ledger_option(self.ledger)
+        return f" {option}" if option else ""
 
 
 def _counted(counts: Mapping[str, int], words: Callable[[str], str]) -> list[tuple[str, str]]:

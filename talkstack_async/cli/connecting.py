@@ -10,7 +10,7 @@ from ..client import Client
 from ..clock import SystemClock
 from ..config import ClientConfig, Timeouts
 from ..errors import ConfigurationError
-from ..telemetry import configure_from_env
+from ..telemetry import Observer, configure_from_env
 from ..transport.tokens import Tokens
 from .exits import CliError
 from .token_file import StoredLogin, TokenFile
@@ -59,7 +59,9 @@ def client_from_env(
     return client
 
 
-def client_with_timeout(timeout_seconds: float, *, tell: _Tell) -> Client:
+def client_with_timeout(
+    timeout_seconds: float, *, tell: _Tell, observer: Observer | None = None
+) -> Client:
     """Make a client that waits so long for an answer; project and agent may be missing.
 
     Raises:
@@ -67,7 +69,8 @@ def client_with_timeout(timeout_seconds: float, *, tell: _Tell) -> Client:
         CliError: The stored login cannot be used.
     """
     timeouts = Timeouts(read=timeout_seconds, total=timeout_seconds)
-    return _client(attrs.evolve(ClientConfig.from_env(), timeouts=timeouts), tell=tell)
+    config = attrs.evolve(ClientConfig.from_env(), timeouts=timeouts)
+    return _client(config, tell=tell, observer=observer)
 
 
 def any_client(*, tell: _Tell) -> Client:
@@ -100,10 +103,10 @@ def anonymous_client() -> Client:
     return Client.anonymous(config=ClientConfig.from_env())
 
 
-def _client(config: ClientConfig, *, tell: _Tell) -> Client:
+def _client(config: ClientConfig, *, tell: _Tell, observer: Observer | None = None) -> Client:
     configure_from_env()
     if config.api_key or config.token or config.refresh_token:
-        return Client(config=config, on_tokens=lambda _: tell(_RENEWED))
+        return Client(config=config, on_tokens=lambda _: tell(_RENEWED), observer=observer)
     file = TokenFile.of_user()
     login = file.read()
     if login is None:
@@ -116,11 +119,16 @@ def _client(config: ClientConfig, *, tell: _Tell) -> Client:
             f"no credential: the login in {file.path} belongs to {login.api_url}, not to "
             f"{config.api_url}"
         )
-    return _client_of(login, file, config=config, tell=tell)
+    return _client_of(login, file, config=config, tell=tell, observer=observer)
 
 
 def _client_of(
-    login: StoredLogin, file: TokenFile, *, config: ClientConfig, tell: _Tell
+    login: StoredLogin,
+    file: TokenFile,
+    *,
+    config: ClientConfig,
+    tell: _Tell,
+    observer: Observer | None,
 ) -> Client:
     is_expired = login.is_expired(SystemClock().now())
     if is_expired and login.refresh_token is None:
@@ -145,4 +153,5 @@ def _client_of(
         refresh_token=login.refresh_token,
         on_tokens=keep,
         config=config,
+        observer=observer,
     )

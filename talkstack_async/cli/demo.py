@@ -111,7 +111,7 @@ class _Demo:
                 client,
                 campaign,
                 imported=imported,
-                ledger_path=ledger_path,
+                ledger=ledger_path,
                 rejects=self._rejects,
                 report=self._report,
                 screen=self._screen,

@@ -15,8 +15,8 @@ from ..client import Client
 from ..errors import ContactListError
 from .connecting import client_with_timeout
 from .exits import CliError, ExitCode
-from .extras import refuse_missing_extras
-from .ledgers import SUFFIX, find_ledger
+from .extras import refuse_missing_extras, refuse_missing_worker_extras
+from .ledgers import SUFFIX, Place, find_ledger, ledger_option, named_in_env, what_opens
 from .output import Screen
 from .running import Running
 from .settings import SettingsChange
@@ -41,7 +41,7 @@ class DialOptions:
     """What `talkstack dial` was told.
 
     Attributes:
-        ledger: None for the file beside the list.
+        ledger: None for that of the environment, or else the file beside the list.
         campaign: None for the list's file name.
         change: Of the stored settings, or of the defaults.
         report: Where a report is written at the end, if anywhere.
@@ -49,7 +49,7 @@ class DialOptions:
 
     file: Path
     change: SettingsChange
-    ledger: Path | None = None
+    ledger: str | None = None
     campaign: str | None = None
     region: str | None = None
     wait: bool = True
@@ -62,9 +62,22 @@ class DialOptions:
         return self.campaign or self.file.name
 
     @property
-    def ledger_path(self) -> Path:
+    def place(self) -> Place:
+        """Where the ledger is or will be."""
         if self.ledger is not None:
             return find_ledger(self.ledger, may_be_new=True)
+        if named_in_env() is None:
+            return self.beside_list
+        place = find_ledger(may_be_new=True)
+        if place != self.beside_list and self.beside_list.exists():
+            raise CliError(
+                f"TALKSTACK_LEDGER names a ledger, and {self.beside_list} is another: say which "
+                "one is meant with --ledger, so that nobody is rung from both"
+            )
+        return place
+
+    @property
+    def beside_list(self) -> Path:
         return self.file.with_name(f"{self.file.name}{SUFFIX}")
 
     @property
@@ -82,6 +95,8 @@ async def dial(options: DialOptions, *, screen: Screen) -> int:
         TalkstackError: The ledger or the service cannot be used.
     """
     refuse_missing_extras()
+    if not isinstance(options.place, Path):
+        refuse_missing_worker_extras()
     client, options = _connect(options, screen=screen)
     stop = Stop(tell=screen.note, told=_TOLD)
     with stop.on_signals():
@@ -115,9 +130,11 @@ async def _check_beforehand(options: DialOptions) -> None:
         raise CliError(f"{options.report}: there is no such directory for the report")
     if not options.file.is_file():
         raise ContactListError(f"{options.file}: there is no such file")
-    if options.ledger_path.exists():
-        return
-    options.change.new()
+    place = options.place
+    if isinstance(place, Path):
+        if place.exists():
+            return
+        options.change.new()
     if options.file.suffix.lower() not in _WORKBOOKS:  # those are loaded whole, so only once
         from ..campaign.contacts import read_contacts
 
@@ -135,8 +152,9 @@ async def _forecast(options: DialOptions, client: Client, *, screen: Screen) -> 
 async def _run(options: DialOptions, client: Client, *, stop: Stop, screen: Screen) -> int:
     from ..campaign.ledger.opening import open_ledger
 
+    place = options.place
     async with AsyncExitStack() as stack:
-        opening = open_ledger(options.ledger_path, exclusive=True, clock=client.clock)
+        opening = open_ledger(what_opens(place), exclusive=True, clock=client.clock)
         ledger = await stop.unless_requested(stack.enter_async_context(opening))
         campaign, imported = await stop.unless_requested(
             _prepare(options, client, ledger, screen=screen)
@@ -145,7 +163,7 @@ async def _run(options: DialOptions, client: Client, *, stop: Stop, screen: Scre
             client,
             campaign,
             imported=imported,
-            ledger_path=options.ledger_path,
+            ledger=place,
             rejects=options.rejects,
             report=options.report,
             screen=screen,
@@ -173,7 +191,12 @@ async def _prepare(
     if campaign.record.state is CampaignState.PAUSED:
         screen.note(
             "the campaign is paused: nobody is called until talkstack campaign resume "
-            f"--ledger {options.ledger_path}"
+            + ledger_option(options.place)
+        )
+    if not isinstance(options.place, Path):
+        screen.note(
+            "on other hosts, too: talkstack worker "
+            + (ledger_option(options.place) or "with the same TALKSTACK_LEDGER")
         )
     excluded = await campaign.check_agent(client)
     if excluded:
@@ -196,6 +219,7 @@ async def settings_for(options: DialOptions, ledger: Ledger) -> CampaignSettings
     """
     stored = await ledger.campaign(options.name)
     if stored is None:
+        _refuse_second_ledger(options)
         return options.change.new()
     if stored.state is CampaignState.CANCELED:
         raise CliError(
@@ -203,3 +227,12 @@ async def settings_for(options: DialOptions, ledger: Ledger) -> CampaignSettings
             "with --campaign NAME"
         )
     return options.change.applied_to(stored.settings)
+
+
+def _refuse_second_ledger(options: DialOptions) -> None:
+    """Complain about a campaign that would begin anew although a file knows who was called."""
+    if not isinstance(options.place, Path) and options.beside_list.exists():
+        raise CliError(
+            f"{options.beside_list} knows who of this list was called, and {options.place} does "
+            "not: talkstack ledger copy takes it there; or move the file away to begin anew"
+        )

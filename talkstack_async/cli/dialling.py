@@ -27,8 +27,12 @@ def run_dial(
     file: Annotated[Path, typer.Argument(help="CSV or XLSX with a column `number`, or .jsonl.")],
     *,
     ledger: Annotated[
-        Path | None,
-        typer.Option(help="The campaign's ledger; else FILE.talkstack.db.", rich_help_panel=_LIST),
+        str | None,
+        typer.Option(
+            help="The campaign's ledger: a file, or postgresql://host/database, which many "
+            "workers may share; else TALKSTACK_LEDGER, else FILE.talkstack.db.",
+            rich_help_panel=_LIST,
+        ),
     ] = None,
     campaign: Annotated[
         str | None,

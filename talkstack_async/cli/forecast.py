@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from ..campaign.settings import CampaignSettings
 from ..campaign.standing import money
 from ..campaign.words import reason_words
 from ..client import Client
+from .exits import CliError
+from .ledgers import what_opens
 from .moments import local, local_and_utc, span
 from .output import Screen
 from .reading import import_words
@@ -21,6 +24,8 @@ from .tables import record_of
 
 if TYPE_CHECKING:
     from ..campaign.plan import PlaceForecast, Plan
+    from ..campaign.records import Suppression
+    from ..campaign.rehearsal import DryRun
     from .dial import DialOptions
 
 __all__ = ["show_forecast"]
@@ -35,21 +40,15 @@ async def show_forecast(options: DialOptions, client: Client, *, screen: Screen)
         CliError: The options cannot work.
         TalkstackError: The list, the agent or the ledger cannot be read.
     """
-    from ..campaign.rehearsal import dry_run
-
-    settings = await _settings(options, client)
-    rules = settings.rules_file
-    done = await dry_run(
-        options.file,
-        ledger=options.ledger_path,
-        name=options.name,
-        settings=settings,
-        client=client,
-        region=options.region,
-        rejects=options.rejects,
-        regions=RegionRules.load(Path(rules)) if rules else None,
-        clock=client.clock,
-    )
+    place = options.place
+    if isinstance(place, Path):
+        settings, done = await _in_copy_of(place, options, client)
+    else:
+        settings, done = await _beside_database(options, client)
+        screen.note(
+            "what other campaigns of this ledger have called is left out: their gaps and caps may "
+            "put somebody off"
+        )
     plan = done.plan
     if done.imported is not None:
         screen.note(import_words(done.imported, file=options.file, rejects=options.rejects))
@@ -67,14 +66,67 @@ async def show_forecast(options: DialOptions, client: Client, *, screen: Screen)
     )
 
 
-async def _settings(options: DialOptions, client: Client) -> CampaignSettings:
+async def _in_copy_of(
+    file: Path, options: DialOptions, client: Client
+) -> tuple[CampaignSettings, DryRun]:
+    """Rehearse in a copy of a ledger, if there is one."""
     from ..campaign.ledger.opening import open_ledger
     from .dial import settings_for
 
-    if not options.ledger_path.exists():
-        return options.change.new()
-    async with open_ledger(options.ledger_path, create=False, clock=client.clock) as ledger:
-        return await settings_for(options, ledger)
+    if await asyncio.to_thread(file.exists):
+        async with open_ledger(file, create=False, clock=client.clock) as ledger:
+            settings = await settings_for(options, ledger)
+    else:
+        settings = options.change.new()
+    return settings, await _rehearse(options, settings, client, ledger=file)
+
+
+async def _beside_database(
+    options: DialOptions, client: Client
+) -> tuple[CampaignSettings, DryRun]:
+    """Rehearse a campaign that a database does not hold yet; nothing is written to it.
+
+    Raises:
+        CliError: It holds the campaign. A database is not copied to rehearse in the copy.
+    """
+    from ..campaign.ledger.opening import open_ledger
+    from .dial import settings_for
+
+    place = options.place
+    async with open_ledger(what_opens(place), create=False, clock=client.clock) as ledger:
+        if await ledger.campaign(options.name) is not None:
+            raise CliError(
+                f"{place} holds the campaign {options.name!r} already, and only what is new there "
+                "can be rehearsed: talkstack campaign status says how it stands"
+            )
+        settings = await settings_for(options, ledger)
+        done = await _rehearse(options, settings, client, suppressed=ledger.suppressions())
+    return settings, done
+
+
+async def _rehearse(
+    options: DialOptions,
+    settings: CampaignSettings,
+    client: Client,
+    *,
+    ledger: Path | None = None,
+    suppressed: AsyncIterable[Suppression] | None = None,
+) -> DryRun:
+    from ..campaign.rehearsal import dry_run
+
+    rules = settings.rules_file
+    return await dry_run(
+        options.file,
+        ledger=ledger,
+        name=options.name,
+        settings=settings,
+        client=client,
+        region=options.region,
+        rejects=options.rejects,
+        regions=RegionRules.load(Path(rules)) if rules else None,
+        suppressed=suppressed,
+        clock=client.clock,
+    )
 
 
 def _show(plan: Plan, settings: CampaignSettings, *, screen: Screen) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
@@ -25,8 +25,8 @@ from .moments import local, span
 from .output import Screen, harmless
 
 if TYPE_CHECKING:
-    from ..campaign.ledger.base import Counts, Ledger
-    from ..campaign.runner import CampaignRunner
+    from ..campaign.campaign import Campaign
+    from ..campaign.ledger.base import Counts
 
 __all__ = ["Speed", "View", "shown_run", "view_of"]
 
@@ -219,10 +219,10 @@ def _panel(view: View) -> Any:
 
 @contextlib.asynccontextmanager
 async def shown_run(
-    runner: CampaignRunner, ledger: Ledger, *, screen: Screen, clock: Clock
+    progress: Callable[[], RunProgress], campaign: Campaign, *, screen: Screen, clock: Clock
 ) -> AsyncIterator[None]:
     """Show how far a run has come for as long as the block lasts."""
-    watch = _Watch(runner, ledger, clock=clock)
+    watch = _Watch(progress, campaign, clock=clock)
     tasks = [
         asyncio.create_task(watch.count()),
         asyncio.create_task(watch.show(screen)),
@@ -238,9 +238,11 @@ async def shown_run(
 class _Watch:
     """Looks at a run, and shows what it sees."""
 
-    def __init__(self, runner: CampaignRunner, ledger: Ledger, *, clock: Clock) -> None:
-        self._runner = runner
-        self._ledger = ledger
+    def __init__(
+        self, progress: Callable[[], RunProgress], campaign: Campaign, *, clock: Clock
+    ) -> None:
+        self._progress = progress
+        self._campaign = campaign
         self._clock = clock
         self._counts: Counts | None = None
 
@@ -250,9 +252,7 @@ class _Watch:
             began = self._clock.monotonic()
             # A ledger that cannot count is no reason to stop; the runner sees what is wrong.
             with contextlib.suppress(TalkstackError):
-                self._counts = await self._ledger.counts(
-                    self._runner.campaign.campaign_id, now=self._clock.now()
-                )
+                self._counts = await self._campaign.counts()
             took = self._clock.monotonic() - began
             await self._clock.sleep(max(_COUNT_SECONDS, took * _COUNT_SHARE))
 
@@ -269,8 +269,8 @@ class _Watch:
                     self._show_now(display, speed)
 
     def _show_now(self, display: _Display, speed: Speed) -> None:
-        progress = self._runner.progress
+        progress = self._progress()
         rate = speed.take(progress.attempts.get(AttemptState.PLACED, 0))
         if self._counts is not None:
-            name, now = self._runner.campaign.name, self._clock.now()
+            name, now = self._campaign.name, self._clock.now()
             display.show(view_of(name, progress, self._counts, rate=rate, now=now))

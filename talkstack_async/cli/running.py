@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..campaign.states import ContactState
 from ..client import Client
 from ..errors import TalkstackError
 from .conclusion import Conclusion
+from .ledgers import Place
 from .live import shown_run
 from .output import Screen
 from .stopping import Stop
@@ -16,10 +17,24 @@ from .stopping import Stop
 if TYPE_CHECKING:
     from ..campaign.campaign import Campaign
     from ..campaign.ledger.base import Counts
+    from ..campaign.progress import RunProgress
     from ..campaign.records import ContactRecord, ImportSummary
     from ..campaign.runner import RunResult
 
 __all__ = ["Running"]
+
+
+class _Run(Protocol):
+    """A campaign that is run, alone or as one worker of many."""
+
+    @property
+    def progress(self) -> RunProgress: ...
+
+    def stop(self) -> None: ...
+
+    def hurry(self) -> None: ...
+
+    async def run(self, *, wait: bool) -> RunResult: ...
 
 
 class Running:
@@ -27,9 +42,9 @@ class Running:
 
     Args:
         client: An open client.
-        campaign: Its list read, its ledger opened with `exclusive=True`.
+        campaign: Its list read; its ledger is shared, or opened with `exclusive=True`.
         imported: What became of the list's rows; None if an earlier run read it.
-        ledger_path: As people call it.
+        ledger: As people call it.
         rejects: Where rejected rows are.
         report: Where a report is written at the end, if anywhere.
         screen: Where it is told.
@@ -41,7 +56,7 @@ class Running:
         campaign: Campaign,
         *,
         imported: ImportSummary | None,
-        ledger_path: Path,
+        ledger: Place,
         rejects: Path,
         report: Path | None,
         screen: Screen,
@@ -49,7 +64,7 @@ class Running:
         self._client = client
         self._campaign = campaign
         self._imported = imported
-        self._ledger_path = ledger_path
+        self._ledger = ledger
         self._rejects = rejects
         self._report = report
         self._screen = screen
@@ -69,19 +84,27 @@ class Running:
     async def _dial(
         self, stop: Stop, *, wait: bool
     ) -> tuple[RunResult | None, TalkstackError | None]:
-        from ..campaign.runner import CampaignRunner
-
-        runner = CampaignRunner(self._client, self._campaign.ledger, self._campaign.record)
-        stop.when_requested(runner.stop)
-        stop.when_hurried(runner.hurry)
+        run = self._alone() if isinstance(self._ledger, Path) else self._with_others()
+        stop.when_requested(run.stop)
+        stop.when_hurried(run.hurry)
         shown = shown_run(
-            runner, self._campaign.ledger, screen=self._screen, clock=self._client.clock
+            lambda: run.progress, self._campaign, screen=self._screen, clock=self._client.clock
         )
         async with shown:
             try:
-                return await runner.run(wait=wait), None
+                return await run.run(wait=wait), None
             except TalkstackError as error:
                 return None, error
+
+    def _alone(self) -> _Run:
+        from ..campaign.runner import CampaignRunner
+
+        return CampaignRunner(self._client, self._campaign.ledger, self._campaign.record)
+
+    def _with_others(self) -> _Run:
+        from .sharing import SharedRun
+
+        return SharedRun(self._client, self._campaign)
 
     async def _conclude(
         self, result: RunResult | None, error: TalkstackError | None, *, stop: Stop
@@ -98,7 +121,7 @@ class Running:
             imported=self._imported,
             rejected=await self._count_rejected(),
             next_due_at=None if result is None else result.next_due_at,
-            ledger=self._ledger_path,
+            ledger=self._ledger,
             rejects=self._rejects,
             report=report,
             trouble=None if trouble is None else str(trouble),

@@ -6,12 +6,12 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..campaign.campaign import Campaign
 from ..campaign.standing import standing
 from ..clock import Clock
+from .ledgers import Place
 from .output import Screen, harmless
 from .status import facts_of, line_of, tables_of
 
@@ -33,7 +33,7 @@ class _View(Protocol):
 
 
 async def watch(
-    campaign: Campaign, *, path: Path, every_seconds: float, screen: Screen, clock: Clock
+    campaign: Campaign, *, path: Place, every_seconds: float, screen: Screen, clock: Clock
 ) -> None:
     """Show how a campaign stands, again and again, until it is over or nobody reads any more.
 

@@ -12,6 +12,7 @@ import attrs
 import typer
 
 from .exits import CliError, ExitCode
+from .ledgers import Place, find_ledger, what_opens
 from .options import Json, ProjectId, group
 from .output import Screen
 from .private import read_private, replace_private
@@ -32,7 +33,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class ServeOptions:
     """What `talkstack webhooks serve` was asked for."""
 
-    ledger: str
+    ledger: str | None
     host: str
     port: int
     public_url: str | None
@@ -44,7 +45,13 @@ class ServeOptions:
 @app.command("serve")
 def serve(
     *,
-    ledger: Annotated[str, typer.Option(help="The campaign's ledger; it must be there.")],
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            help="The campaign's ledger, which must be there: its file, its list, or "
+            "postgresql://host/database; else TALKSTACK_LEDGER, else the one here."
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 8080,
     public_url: Annotated[
@@ -56,7 +63,10 @@ def serve(
     ] = False,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="Keeps the secret part of the address; LEDGER.webhook otherwise."),
+        typer.Option(
+            help="Keeps the secret part of the address; LEDGER.webhook otherwise. Needed if the "
+            "ledger is a database."
+        ),
     ] = None,
     project_id: ProjectId = None,
     json: Json = False,
@@ -93,12 +103,12 @@ async def serve_webhooks(options: ServeOptions, *, screen: Screen) -> int:
 
     public_url = _checked_url(options.public_url)
     client = _registrar(public_url, screen=screen) if options.register else None
-    _refuse_missing(options.ledger)
-    token = _kept_token(options.token_file or Path(f"{options.ledger}.webhook"))
+    place = find_ledger(options.ledger)
+    token = _kept_token(options.token_file or _token_beside(place))
     stop = Stop(tell=lambda _: None)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(stop.on_signals())
-        ledger = await stack.enter_async_context(open_ledger(options.ledger, create=False))
+        ledger = await stack.enter_async_context(open_ledger(what_opens(place), create=False))
         inbox = _Inbox(ledger)
         receiver = application(inbox.keep, token=token)
         try:
@@ -187,9 +197,10 @@ def _checked_url(url: str | None) -> str | None:
     return url.rstrip("/")
 
 
-def _refuse_missing(ledger: str) -> None:
-    if "://" not in ledger and not Path(ledger).is_file():
-        raise CliError(f"there is no ledger {ledger}: talkstack dial creates one beside its list")
+def _token_beside(place: Place) -> Path:
+    if isinstance(place, Path):
+        return place.with_name(f"{place.name}.webhook")
+    raise CliError("a database has no file beside it: say --token-file FILE")
 
 
 def _kept_token(path: Path) -> str:

@@ -489,6 +489,13 @@ async def test_an_observer_learns_of_every_attempt_and_of_no_number(
         "busy": 3,
     }
     assert phone(1) not in repr(seen)
+    assert {fact.state for fact in seen if fact.is_over} == {"final"}
+    assert all(fact.call_id for fact in seen)
+    # Since the claim, also for the second fact about an attempt.
+    first: dict[int, float] = {}
+    for fact in seen:
+        assert fact.elapsed_seconds is not None
+        assert fact.elapsed_seconds >= first.setdefault(fact.attempt_id, fact.elapsed_seconds) > 0
 
 
 def event(call_id: str) -> EventRecord:

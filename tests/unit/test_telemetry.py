@@ -13,6 +13,7 @@ from talkstack_async.telemetry import (
     RequestRepeated,
     SlowedDown,
     notify,
+    several,
 )
 
 EVENTS: list[Event] = [
@@ -84,3 +85,26 @@ def test_an_event_cannot_be_changed_by_one_observer_for_the_next(event: Event) -
 def test_a_library_is_silent_unless_asked() -> None:
     handlers = telemetry.logger.handlers
     assert any(isinstance(handler, logging.NullHandler) for handler in handlers)
+
+
+def test_several_observers_are_each_told_and_one_that_fails_keeps_nothing_from_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first: list[Event] = []
+    last: list[Event] = []
+
+    def broken(event: Event) -> None:
+        raise RuntimeError("the dashboard is down")
+
+    observer = several(first.append, None, broken, last.append)
+    for event in EVENTS:
+        notify(observer, event)
+    assert first == last == EVENTS
+    assert caplog.text.count("the dashboard is down") >= len(EVENTS)
+
+
+def test_one_observer_among_several_is_taken_as_it_is_and_nobody_is_nobody() -> None:
+    seen: list[Event] = []
+    append = seen.append
+    assert several(None, append) is append
+    assert several(None) is None

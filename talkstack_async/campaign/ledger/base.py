@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import attrs
 
@@ -35,6 +35,9 @@ from ..records import (
 )
 from ..settings import CampaignSettings
 from ..states import AttemptState, CampaignState, ContactState
+
+if TYPE_CHECKING:
+    from .addresses import ServerAddress
 
 __all__ = ["CampaignFacts", "Counts", "Ledger", "SharedLedger"]
 
@@ -360,6 +363,11 @@ class SharedLedger(Ledger, Protocol):
     claims from them; what nobody holds is anybody's. A worker that was not heard of for a minute
     holds nothing any more, so a dead one bars nobody for longer.
     """
+
+    @property
+    def address(self) -> ServerAddress:
+        """Where it is: the workers' queue and their pace are kept in the same database."""
+        ...
 
     async def hold(self, campaign_id: int, shard: int, *, worker: str) -> None:
         """Take a shard: whoever held it before has lost it, and claims nothing from it."""

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..exits import CliError, ExitCode
-from ..ledgers import CampaignName, LedgerFile, LedgerOrList, find_ledger, on_campaign
+from ..ledgers import (
+    CampaignName,
+    LedgerFile,
+    LedgerOrList,
+    Place,
+    find_ledger,
+    on_campaign,
+    what_opens,
+)
 from ..options import Json, Yes, group
 from ..output import Screen
 from ..prompts import confirm
@@ -22,6 +29,7 @@ from ..tables import cell, free_text, show_done
 from . import campaign_reading as reading
 from .campaign_reading import ShowNumbers
 from .campaign_setting import set_settings
+from .campaign_workers import workers
 
 if TYPE_CHECKING:
     from ...campaign.campaign import Campaign, Resolution
@@ -39,6 +47,7 @@ app = group(
 app.command("list")(reading.list_campaigns)
 app.command()(reading.status)
 app.command()(reading.watch)
+app.command()(workers)
 
 
 @app.command()
@@ -52,7 +61,7 @@ def pause(
     """Dial nothing more until it is resumed. Calls under way go on to their end."""
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         await campaign.pause()
         return _say_state(campaign, "paused; calls under way go on to their end", screen=screen)
 
@@ -70,7 +79,7 @@ def resume(
     """Let a paused campaign go on. If nobody runs it any more, talkstack dial does."""
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         await campaign.resume()
         return _say_state(campaign, "may dial again, if talkstack dial runs it", screen=screen)
 
@@ -92,7 +101,7 @@ def cancel(
     which = cell(campaign) if campaign else f"the campaign of {path}"
     confirm(f"Cancel {which} for good?", yes=yes, screen=screen)
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         await campaign.cancel()
         return _say_state(campaign, "canceled; calls under way go on to their end", screen=screen)
 
@@ -143,17 +152,17 @@ def resolve(
     if bool(numbers) == everybody:
         raise CliError("name the numbers, or say --all, and not both")
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         chosen = None if everybody else sorted(set(numbers))
         return await _resolve(campaign, as_, chosen, screen=screen)
 
     return on_campaign(work, path, name=campaign)
 
 
-def _place_and_numbers(words: list[str]) -> tuple[Path | None, list[str]]:
+def _place_and_numbers(words: list[str]) -> tuple[str | None, list[str]]:
     """Tell a ledger from numbers, which begin with a plus."""
     if words and not words[0].startswith("+"):
-        return Path(words[0]), words[1:]
+        return words[0], words[1:]
     return None, words
 
 
@@ -182,8 +191,8 @@ def _resolved(count: int, resolution: Resolution) -> str:
     return f"{count:,} contacts: {ends[resolution.value]}"
 
 
-def _show_reviews(path: Path, name: str | None, *, show_numbers: bool, screen: Screen) -> int:
-    async def work(campaign: Campaign, _: Path) -> int:
+def _show_reviews(path: Place, name: str | None, *, show_numbers: bool, screen: Screen) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         found = await campaign.ledger.reviews(campaign.record.campaign_id)
         for contact, attempt in found:
             screen.document(_as_record(contact, attempt))
@@ -245,6 +254,6 @@ def upgrade(place: LedgerOrList = None, *, ledger: LedgerFile = None, json: Json
     from ...campaign.ledger.opening import upgrade_ledger
 
     screen, path = Screen(json=json), find_ledger(place, ledger)
-    asyncio.run(upgrade_ledger(path))
+    asyncio.run(upgrade_ledger(what_opens(path)))
     show_done(f"{path} is up to date", screen=screen, ledger=str(path))
     return ExitCode.ALL_PLACED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -15,9 +15,11 @@ from ..ledgers import (
     CampaignName,
     LedgerFile,
     LedgerOrList,
+    Place,
     beside,
     find_ledger,
     ledgers_here,
+    named_in_env,
     on_campaign,
     on_ledger,
     opened,
@@ -44,9 +46,10 @@ def list_campaigns(
 ) -> int:
     """List the campaigns of a ledger, or of all ledgers in this directory."""
     screen = Screen(json=json)
-    named = place is not None or ledger is not None
-    paths = [find_ledger(place, ledger)] if named else ledgers_here() or [find_ledger()]
-    found, code = asyncio.run(_campaigns_of(paths, screen=screen))
+    named = place is not None or ledger is not None or named_in_env() is not None
+    here = () if named else ledgers_here()
+    places: Sequence[Place] = here or [find_ledger(place, ledger)]
+    found, code = asyncio.run(_campaigns_of(places, screen=screen))
     for standing in found:
         screen.document(standing)
     if not json and found:
@@ -73,21 +76,21 @@ def _summary(standing: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 async def _campaigns_of(
-    paths: list[Path] | Any, *, screen: Screen
+    places: Sequence[Place], *, screen: Screen
 ) -> tuple[list[dict[str, Any]], ExitCode]:
     """Read all campaigns; a ledger that cannot be read does not hide the others."""
     from ...campaign.standing import standing
     from ...clock import SystemClock
 
     found, code, now = [], ExitCode.ALL_PLACED, SystemClock().now()
-    for path in paths:
+    for place in places:
         try:
-            async with opened(path) as ledger:
+            async with opened(place) as ledger:
                 for record in await ledger.campaigns():
                     counts = await ledger.counts(record.campaign_id, now=now)
-                    found.append({**standing(record, counts), "ledger": str(path)})
+                    found.append({**standing(record, counts), "ledger": str(place)})
         except LedgerError as error:
-            if len(paths) == 1:
+            if len(places) == 1:
                 raise
             screen.note(f"talkstack: {error}")
             code = ExitCode.USAGE
@@ -104,7 +107,7 @@ def status(
     """Say how a campaign stands: contacts, attempts, how calls ended, what is waited for."""
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, path: Path) -> int:
+    async def work(campaign: Campaign, path: Place) -> int:
         from ...campaign.standing import standing
         from ...clock import SystemClock
         from ..status import show_standing
@@ -127,7 +130,7 @@ def watch(
     """Show how a campaign stands until it is over, or until Ctrl-C; it goes on all the same."""
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, path: Path) -> int:
+    async def work(campaign: Campaign, path: Place) -> int:
         from ...clock import SystemClock
         from ..watching import watch as keep_watching
 
@@ -158,7 +161,7 @@ def explain(
     """
     screen = Screen(json=json)
 
-    async def work(ledger: Ledger, path: Path) -> int:
+    async def work(ledger: Ledger, path: Place) -> int:
         from ...campaign.explaining import lines_of, story_as_data
         from ..numbers import read_number
 
@@ -190,7 +193,7 @@ def report(
         # It replaces what is there, which must not be a list or a ledger.
         raise CliError(f"--out {out}: a report ends in .html")
 
-    async def work(campaign: Campaign, path: Path) -> int:
+    async def work(campaign: Campaign, path: Place) -> int:
         from ...campaign.report import write_report
         from ...clock import SystemClock
 
@@ -207,8 +210,9 @@ def report(
     return on_campaign(work, find_ledger(place, ledger), name=campaign)
 
 
-def _report_beside(path: Path, campaign: str) -> Path:
+def _report_beside(place: Place, campaign: str) -> Path:
     name = "".join(mark if mark.isalnum() or mark in "-._ " else "-" for mark in campaign)[:100]
+    path = place if isinstance(place, Path) else Path(name)
     report = beside(path, ".report.html")
     is_of_list = report.name == f"{name}.report.html"
     return report if is_of_list else beside(path, f".{name}.report.html")
@@ -231,7 +235,7 @@ def export(
     """
     screen = Screen(json=json)
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         from ...campaign.exporting import Format
         from ...campaign.exporting import export as write
 
@@ -256,7 +260,7 @@ def verify(place: LedgerOrList = None, *, ledger: LedgerFile = None, json: Json 
     """
     screen = Screen(json=json)
 
-    async def work(ledger: Ledger, path: Path) -> int:
+    async def work(ledger: Ledger, path: Place) -> int:
         # Read first, so that the check reaches at least this far.
         number, digest = await ledger.head()
         findings = await ledger.verify()

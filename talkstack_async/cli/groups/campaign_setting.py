@@ -11,7 +11,7 @@ import attrs
 import typer
 
 from ..exits import CliError, ExitCode
-from ..ledgers import CampaignName, LedgerFile, LedgerOrList, find_ledger, on_campaign
+from ..ledgers import CampaignName, LedgerFile, LedgerOrList, Place, find_ledger, on_campaign
 from ..options import Json
 from ..output import Screen
 from ..tables import cell
@@ -81,7 +81,7 @@ def set_settings(
         rules=rules,
     )
 
-    async def work(campaign: Campaign, _: Path) -> int:
+    async def work(campaign: Campaign, _: Place) -> int:
         before = campaign.record.settings
         after = _changed(before, change, no_pace=no_pace, no_budget=no_budget)
         if after != before:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..exits import CliError, ExitCode
-from ..ledgers import LedgerFile, LedgerOrList, find_ledger, on_ledger
+from ..ledgers import LedgerFile, LedgerOrList, Place, find_ledger, on_ledger
 from ..numbers import read_number
 from ..options import Json, group
 from ..output import Screen
@@ -52,7 +52,7 @@ def add(
     screen = Screen(json=json)
     wanted = [read_number(number, region=region) for number in numbers]
 
-    async def work(ledger: Ledger, _: Path) -> int:
+    async def work(ledger: Ledger, _: Place) -> int:
         from ...campaign.records import Suppression
         from ...clock import SystemClock
 
@@ -86,7 +86,7 @@ def remove(
     screen = Screen(json=json)
     wanted = sorted({read_number(number, region=region) for number in numbers})
 
-    async def work(ledger: Ledger, _: Path) -> int:
+    async def work(ledger: Ledger, _: Place) -> int:
         from ...clock import SystemClock
 
         removed = await ledger.unsuppress(wanted, now=SystemClock().now())
@@ -110,7 +110,7 @@ def list_suppressions(
     """Show the list, by number. The whole of it: talkstack suppression export."""
     screen = Screen(json=json)
 
-    async def work(ledger: Ledger, _: Path) -> int:
+    async def work(ledger: Ledger, _: Place) -> int:
         found, is_more = await _first(ledger, limit)
         for entry in found:
             screen.document(_record(entry))
@@ -175,7 +175,7 @@ def import_list(
     screen = Screen(json=json)
     rejected = file.with_name(f"{file.name}.rejected.csv")
 
-    async def work(ledger: Ledger, _: Path) -> int:
+    async def work(ledger: Ledger, _: Place) -> int:
         from ...campaign.rejects import Rejects
         from ...campaign.suppressing import import_suppressions
         from ...clock import SystemClock
@@ -223,7 +223,7 @@ def export(
     if out.suffix.lower() != ".csv":
         raise CliError(f"--out {out}: the file must end in .csv")
 
-    async def work(ledger: Ledger, _: Path) -> int:
+    async def work(ledger: Ledger, _: Place) -> int:
         from ...campaign.suppressing import export_suppressions
 
         count = await export_suppressions(ledger, out, overwrite=overwrite)
@@ -246,7 +246,7 @@ def check(
     screen = Screen(json=json)
     wanted = read_number(number, region=region)
 
-    async def work(ledger: Ledger, _: Path) -> int:
+    async def work(ledger: Ledger, _: Place) -> int:
         entry = (await ledger.story(wanted)).suppression
         found = None if entry is None else _record(entry)
         screen.document({"number": wanted, "suppressed": found is not None, "entry": found})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from talkstack_async.campaign.evidence import call_of
 from talkstack_async.campaign.feeding import Load, room_for_claims
 from talkstack_async.campaign.fence import FencedFlight, Stamp
-from talkstack_async.campaign.records import OpenAttempt
+from talkstack_async.campaign.records import Claim, OpenAttempt
 from talkstack_async.campaign.settings import (
     BreakerSettings,
     Budget,
@@ -29,6 +29,16 @@ from talkstack_async.models.statuses import Disposition
 
 SENT_AT = datetime(2026, 11, 22, 15, tzinfo=UTC)
 MANY = 10**6
+CLAIM = Claim(
+    attempt_id=1,
+    contact_id=1,
+    campaign_id=1,
+    phone="+12025550101",
+    variables={},
+    attempts=1,
+    worker="w",
+    claimed_at=SENT_AT,
+)
 
 
 # --- Feeding.
@@ -106,7 +116,7 @@ class SleepingClock(ManualClock):
 
 def test_a_claim_within_the_fence_leaves_and_is_marked_as_sent():
     clock = SleepingClock()
-    flight = FencedFlight(Stamp.of(clock), fence_seconds=2.0, clock=clock)
+    flight = FencedFlight(CLAIM, Stamp.of(clock), fence_seconds=2.0, clock=clock)
     flight.leave()
     assert flight.sent
 
@@ -116,7 +126,7 @@ def test_a_claim_within_the_fence_leaves_and_is_marked_as_sent():
 )
 def test_the_older_of_both_ages_counts(slept: float, corrected: float):
     clock = SleepingClock()
-    flight = FencedFlight(Stamp.of(clock), fence_seconds=2.0, clock=clock)
+    flight = FencedFlight(CLAIM, Stamp.of(clock), fence_seconds=2.0, clock=clock)
     clock.slept, clock.corrected = slept, timedelta(seconds=corrected)
     with pytest.raises(StaleClaimError):
         flight.leave()

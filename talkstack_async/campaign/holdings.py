@@ -1,0 +1,204 @@
+"""What a worker holds, offers, and leaves to others. Nothing here talks to anybody.
+
+A worker that has more than its fair share offers shards: it queues them anew, and goes on working
+them until somebody takes them over. So no shard is ever idle for being handed on, and what nobody
+wants stays where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from .part import Slice
+from .records import Standing
+from .shares import Take, fair_share, slots_of, to_offer, whether_to_take
+
+__all__ = ["Holdings", "Learnt"]
+
+# A shard is left to workers that have fewer for so long, and an offer stands for so long.
+_PATIENCE_SECONDS = 1.5
+_OFFER_SECONDS = 4.0
+# What nobody took is offered again after so long, then after twice as long, and so on.
+_AGAIN_SECONDS, _SELDOM_SECONDS = 20.0, 300.0
+_ANY = 1_000_000
+
+
+@attrs.frozen(kw_only=True)
+class Learnt:
+    """What a worker learnt from the ledger's answer to its beat.
+
+    Attributes:
+        lost: Held until now, and somebody else's since.
+        done: Held, and nothing is left to do in them.
+        strays: Held in the ledger only: a hold whose answer was lost.
+    """
+
+    lost: frozenset[Slice]
+    done: frozenset[Slice]
+    strays: frozenset[Slice]
+
+
+@attrs.define
+class _Offer:
+    until: float
+    again_at: float
+    gap: float
+
+
+class Holdings:
+    """The shards of one worker. Moments are monotonic seconds.
+
+    Attributes:
+        held: What it holds, as far as it knows.
+        open: In which shards something is left to do, by campaign.
+        live: How many workers there are.
+        limits: How many calls each campaign may have at once.
+    """
+
+    def __init__(self) -> None:
+        self.held: set[Slice] = set()
+        self.open: dict[int, tuple[int, ...]] = {}
+        self.live = 1
+        self.limits: dict[int, int] = {}
+        self._foreign: Mapping[int, int] = {}
+        self._coming: set[Slice] = set()
+        self._offers: dict[Slice, _Offer] = {}
+        self._passed: dict[Slice, float] = {}
+
+    @property
+    def everything(self) -> list[Slice]:
+        """All slices in which something is left to do, whoever holds them."""
+        return [
+            Slice(campaign_id, shard)
+            for campaign_id, shards in self.open.items()
+            for shard in shards
+        ]
+
+    def shards_of(self, campaign_id: int) -> set[int]:
+        """Return the shards of a campaign that it holds and has not offered."""
+        return {
+            piece.shard
+            for piece in self.held
+            if piece.campaign_id == campaign_id and not self._is_offered(piece)
+        }
+
+    def foreign(self, campaign_id: int) -> int:
+        """Return how many calls of other workers are under way in its shards."""
+        return self._foreign.get(campaign_id, 0)
+
+    def wants(self, piece: Slice, *, now: float) -> bool:
+        """Say whether to work a piece, or to leave it to somebody else for the moment."""
+        if piece in self.held:
+            return not self._is_offered(piece) or self._withdraw_offer(piece, now)
+        mine, everything = self.shards_of(piece.campaign_id), self._open_with(piece)
+        limit = self.limits.get(piece.campaign_id, _ANY)
+        take = Take(
+            held=len(mine),
+            fair=fair_share(len(everything), self.live),
+            has_slots=any(slots_of(shard, everything, limit) for shard in mine),
+            brings_slots=slots_of(piece.shard, everything, limit) > 0,
+            passed_seconds=now - self._passed.setdefault(piece, now),
+            patience_seconds=_PATIENCE_SECONDS,
+        )
+        if self.live > 1 and not whether_to_take(take):
+            return False
+        del self._passed[piece]
+        return True
+
+    def taking(self, piece: Slice) -> None:
+        """Note that the ledger is being asked for a piece."""
+        self._coming.add(piece)
+
+    def took(self, piece: Slice) -> None:
+        """Note that the ledger gave a piece."""
+        self._coming.discard(piece)
+        self.held.add(piece)
+        self.open[piece.campaign_id] = self._open_with(piece)
+
+    def drop(self, piece: Slice) -> None:
+        """Note that a piece is not held any more."""
+        self._coming.discard(piece)
+        self.held.discard(piece)
+        self._offers.pop(piece, None)
+
+    def learn(self, standing: Standing, pieces: Iterable[Slice], *, now: float) -> Learnt:
+        """Take in what the ledger says.
+
+        Args:
+            standing: The answer to a beat.
+            pieces: In which something is left to do; asked for after the beat.
+            now: The present moment.
+        """
+        self.open = _by_campaign(pieces)
+        self.live = max(1, standing.live_workers)
+        self._foreign = standing.foreign
+        really = {Slice(campaign_id, shard) for campaign_id, shard in standing.held}
+        lost = frozenset(self.held - really)
+        for piece in lost:
+            self.drop(piece)
+        self._passed = {
+            piece: at for piece, at in self._passed.items() if now - at < 10 * _PATIENCE_SECONDS
+        }
+        return Learnt(
+            lost=lost,
+            done=frozenset(piece for piece in self.held if not self._is_open(piece)),
+            strays=frozenset(really - self.held - self._coming - lost),
+        )
+
+    def offer(self, campaign_id: int, *, busy: int, now: float) -> list[Slice]:
+        """Offer what is more than a fair share; return what is to be queued anew.
+
+        Args:
+            campaign_id: Of which campaign.
+            busy: How many calls this worker has under way in it.
+            now: The present moment.
+        """
+        everything = self.open.get(campaign_id, ())
+        if self.live < 2:
+            return []
+        chosen = to_offer(
+            self.shards_of(campaign_id),
+            everything,
+            limit=self.limits.get(campaign_id, _ANY),
+            fair=fair_share(len(everything), self.live),
+            busy=busy,
+        )
+        pieces = [Slice(campaign_id, shard) for shard in chosen]
+        return [piece for piece in pieces if self._begin_offer(piece, now)]
+
+    def _begin_offer(self, piece: Slice, now: float) -> bool:
+        before = self._offers.get(piece)
+        if before is not None and now < before.again_at:
+            return False
+        gap = _AGAIN_SECONDS if before is None else min(_SELDOM_SECONDS, 2 * before.gap)
+        until = now + _OFFER_SECONDS
+        self._offers[piece] = _Offer(until, until + gap, gap)
+        return True
+
+    def _is_offered(self, piece: Slice) -> bool:
+        offer = self._offers.get(piece)
+        return offer is not None and offer.until > 0
+
+    def _withdraw_offer(self, piece: Slice, now: float) -> bool:
+        """Say whether an offer has stood long enough, and withdraw it if so."""
+        offer = self._offers[piece]
+        if now < offer.until:
+            return False
+        offer.until = 0.0
+        return True
+
+    def _is_open(self, piece: Slice) -> bool:
+        return piece.shard in self.open.get(piece.campaign_id, ())
+
+    def _open_with(self, piece: Slice) -> tuple[int, ...]:
+        # Whoever queued it knew that it is open; this worker may not have looked since.
+        return tuple(sorted({*self.open.get(piece.campaign_id, ()), piece.shard}))
+
+
+def _by_campaign(pieces: Iterable[Slice]) -> dict[int, tuple[int, ...]]:
+    shards: dict[int, list[int]] = {}
+    for piece in pieces:
+        shards.setdefault(piece.campaign_id, []).append(piece.shard)
+    return {campaign_id: tuple(sorted(some)) for campaign_id, some in shards.items()}

@@ -1,0 +1,126 @@
+"""Running a campaign of a shared ledger until it is over: this process is one worker of many."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, cast
+
+from ..campaign.campaign import Campaign
+from ..campaign.feeder import Ending
+from ..campaign.ledger.base import Counts
+from ..campaign.progress import Phase, RunProgress
+from ..campaign.records import CampaignRecord
+from ..campaign.runner import RunResult
+from ..campaign.states import CampaignState, ContactState
+from ..client import Client
+from ..errors import TalkstackError
+
+if TYPE_CHECKING:
+    from ..campaign.ledger.base import SharedLedger
+    from ..campaign.worker import Worker
+
+__all__ = ["SharedRun", "ending_of"]
+
+_LOOK_SECONDS = 2.0
+
+
+class SharedRun:
+    """Works on one campaign, beside whoever else does, until nobody is left to be called.
+
+    Args:
+        client: An open client.
+        campaign: In a shared ledger, its list read.
+    """
+
+    def __init__(self, client: Client, campaign: Campaign) -> None:
+        from ..campaign.worker import Worker
+
+        ledger = cast("SharedLedger", campaign.ledger)
+        self._worker: Worker = Worker(client, ledger, campaign=campaign.name)
+        self._campaign = campaign
+        self._clock = client.clock
+        self._working: asyncio.Task[object] | None = None
+        self._stopped = False
+        self._is_broke = False
+
+    @property
+    def progress(self) -> RunProgress:
+        return self._worker.progress
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._worker.stop()
+
+    def hurry(self) -> None:
+        self.stop()
+        if self._working is not None:
+            self._working.cancel()
+
+    async def run(self, *, wait: bool) -> RunResult:
+        """Work until the campaign is over, whoever works on it.
+
+        Args:
+            wait: If everything that is left waits for a moment, wait, too. Otherwise return.
+
+        Raises:
+            TalkstackError: This worker cannot go on; others may.
+        """
+        self._working = asyncio.create_task(self._worker.run(until_done=True))
+        looking = asyncio.create_task(self._look(wait=wait))
+        try:
+            await asyncio.wait((self._working,))
+        finally:
+            self._working.cancel()
+            looking.cancel()
+            await asyncio.wait((self._working, looking))
+        if not self._working.cancelled():
+            self._working.result()
+        return await self._result()
+
+    async def _look(self, *, wait: bool) -> None:
+        """Leave when nothing happens any more without somebody's doing."""
+        while True:
+            await self._clock.sleep(_LOOK_SECONDS)
+            with contextlib.suppress(TalkstackError):
+                campaign, counts = await self._campaign.refresh(), await self._campaign.counts()
+                is_broke = self.progress.phase is Phase.BUDGET
+                if _is_idle(campaign, counts, is_broke=is_broke) and (is_broke or not wait):
+                    self._is_broke = is_broke
+                    self._worker.stop()
+                    return
+
+    async def _result(self) -> RunResult:
+        progress = self.progress
+        campaign, counts = await self._campaign.refresh(), await self._campaign.counts()
+        ending = ending_of(campaign, counts, is_stopped=self._stopped, is_broke=self._is_broke)
+        return RunResult(
+            ending=ending,
+            counts=counts,
+            progress=progress,
+            next_due_at=counts.next_due_at if ending is Ending.WAITING else None,
+        )
+
+
+def ending_of(
+    campaign: CampaignRecord, counts: Counts, *, is_stopped: bool, is_broke: bool
+) -> Ending:
+    """Say why a worker of a campaign has ended, by how the campaign stands."""
+    contacts = counts.contacts
+    is_left = contacts.get(ContactState.READY, 0)
+    is_under_way = contacts.get(ContactState.ACTIVE, 0)
+    if campaign.state is CampaignState.CANCELED:
+        return Ending.CANCELED
+    if not is_left and not is_under_way:
+        return Ending.FINISHED
+    if is_stopped:
+        return Ending.STOPPED
+    return Ending.BUDGET if is_broke else Ending.WAITING
+
+
+def _is_idle(campaign: CampaignRecord, counts: Counts, *, is_broke: bool) -> bool:
+    """Whether nobody is being called, and nobody can be now."""
+    if counts.contacts.get(ContactState.ACTIVE, 0):
+        return False
+    due = counts.contacts.get(ContactState.READY, 0) - counts.waiting
+    return due <= 0 or is_broke or campaign.state is not CampaignState.RUNNING

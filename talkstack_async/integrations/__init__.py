@@ -1,0 +1,1 @@
+"""Bridges to what others run: one file each, imported only when it is asked for."""
