@@ -8,7 +8,10 @@ Open a ledger, open a campaign in it, read its list, run it:
         await campaign.read_list(Path("contacts.csv"))
         result = await CampaignRunner(client, ledger, campaign.record).run()
 
-Needs the extra `campaign`. Only reading lists in CSV and JSON lines does without it.
+Several processes, on any hosts, share a ledger in PostgreSQL, each as a `Worker`.
+
+Needs the extra `campaign`, and workers `distributed`. Only reading lists in CSV and JSON lines
+does without.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
         RedialPolicy,
     )
     from .states import AttemptState, CampaignState, ContactState
+    from .worker import Worker, WorkerResult, WorkerStanding, run_worker
 
 __all__ = [
     "AttemptState",
@@ -75,10 +79,14 @@ __all__ = [
     "Story",
     "Suppression",
     "Verdict",
+    "Worker",
+    "WorkerResult",
+    "WorkerStanding",
     "dry_run",
     "export",
     "open_ledger",
     "read_contacts",
+    "run_worker",
     "write_report",
 ]
 
@@ -113,6 +121,7 @@ _HOMES = {
         "RedialPolicy",
     ),
     "states": ("AttemptState", "CampaignState", "ContactState"),
+    "worker": ("Worker", "WorkerResult", "WorkerStanding", "run_worker"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

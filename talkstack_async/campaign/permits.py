@@ -7,6 +7,7 @@ finds it locked, or full, is told when to ask again. It goes by the database's c
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
@@ -85,6 +86,8 @@ class PermitStore:
             max_size=_CONNECTIONS,
             open=False,
             timeout=_WAIT_SECONDS,
+            # It tries less and less often, for so long; asked anew, it tries at once.
+            reconnect_timeout=_WAIT_SECONDS,
             name="talkstack-pace",
             configure=_configure,
             kwargs={"application_name": "talkstack-pace", **KEPT_ALIVE},
@@ -199,4 +202,6 @@ def _drivers() -> tuple[Any, Any, Any]:
         raise MissingExtraError(
             "workers need psycopg and pyrate-limiter: pip install 'talkstack-async[distributed]'"
         ) from error
+    # What it has to say of a lost connection is said where permits are asked for.
+    logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
     return pyrate_limiter, psycopg, psycopg_pool

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from ..clock import Clock
 from ..dispatch.pacing import Pace
-from ..errors import LedgerError
+from ..errors import LedgerError, StaleClaimError
 from ..telemetry import logger
 
 __all__ = ["Permits", "SharedPace"]
@@ -83,6 +83,11 @@ class SharedPace(Pace):
         return self._whole is None and super().is_open
 
     async def turn(self) -> None:
+        """Wait for one's turn to place a call. First come, first served.
+
+        Raises:
+            StaleClaimError: The bucket cannot be reached: do not call.
+        """
         await super().turn()
         while self._whole is not None and not await self._permit():
             pass
@@ -132,8 +137,9 @@ class SharedPace(Pace):
         try:
             wait = await self._permits.take(count, calls_per_second)
         except LedgerError as error:
-            # Nobody calls without a permit; those who wait give up when their claim is old.
+            # Nobody calls without a permit, and by the next one their claims would be old.
             logger.info("no permits to call just now: %s", error)
+            self._turn_away(len(self._waiting))
             await self._clock.sleep(_AGAIN_SECONDS)
             return
         if wait is not None:
@@ -151,6 +157,12 @@ class SharedPace(Pace):
             if not future.done():
                 future.set_result(now)
                 count -= 1
+
+    def _turn_away(self, count: int) -> None:
+        for _ in range(count):
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(StaleClaimError("there was no permit to call just then"))
 
     def _count_waiting(self) -> int:
         while self._waiting and self._waiting[0].done():

@@ -13,6 +13,7 @@ import random
 import socket
 from datetime import datetime
 from os import getpid
+from typing import cast
 
 import attrs
 
@@ -20,7 +21,7 @@ from ..client import Client
 from ..errors import CampaignError, LedgerError
 from ..telemetry import Observer, logger
 from .holdings import Holdings, Learnt
-from .ledger.base import SharedLedger
+from .ledger.base import Ledger, SharedLedger
 from .part import Part, Slice
 from .progress import RunProgress
 from .records import Beat, CampaignRecord
@@ -93,7 +94,7 @@ class Worker:
     def __init__(
         self,
         client: Client,
-        ledger: SharedLedger,
+        ledger: Ledger,
         *,
         dsn: str | None = None,
         campaign: str | None = None,
@@ -112,7 +113,7 @@ class Worker:
             )
         self.name = name or name_of_worker()
         self._client = client
-        self._ledger = ledger
+        self._ledger = shared = cast("SharedLedger", ledger)
         self._clock = client.clock
         self._only = campaign
         self._grace_seconds = grace_seconds
@@ -122,7 +123,7 @@ class Worker:
         self._over = asyncio.Event()
         self._haste = asyncio.Event()
         self._runs = Runs(self._make_run, when_over=self._broke_off, when_failing=self._fail)
-        address = dsn or ledger.address.dsn
+        address = dsn or shared.address.dsn
         self._permits = PermitStore(address)
         self._engine = Engine(
             address,
@@ -134,7 +135,7 @@ class Worker:
         )
         self._slices = Slices(
             self.name,
-            ledger,
+            shared,
             self._holdings,
             join=self._runs.join,
             changed=self._share_out,
@@ -384,7 +385,7 @@ class Worker:
 
 async def run_worker(
     client: Client,
-    ledger: SharedLedger,
+    ledger: Ledger,
     *,
     dsn: str | None = None,
     campaign: str | None = None,

@@ -103,7 +103,8 @@ class _Demo:
         async with AsyncExitStack() as stack:
             emulator = await stack.enter_async_context(_emulator())
             client = await stack.enter_async_context(_client(emulator))
-            ledger = await stack.enter_async_context(open_ledger(ledger_path, exclusive=True))
+            opening = open_ledger(ledger_path, exclusive=True)
+            ledger: Ledger = await stack.enter_async_context(opening)
             campaign, imported = await stop.unless_requested(
                 self._prepare(emulator, client, ledger)
             )

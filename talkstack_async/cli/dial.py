@@ -155,7 +155,7 @@ async def _run(options: DialOptions, client: Client, *, stop: Stop, screen: Scre
     place = options.place
     async with AsyncExitStack() as stack:
         opening = open_ledger(what_opens(place), exclusive=True, clock=client.clock)
-        ledger = await stop.unless_requested(stack.enter_async_context(opening))
+        ledger: Ledger = await stop.unless_requested(stack.enter_async_context(opening))
         campaign, imported = await stop.unless_requested(
             _prepare(options, client, ledger, screen=screen)
         )

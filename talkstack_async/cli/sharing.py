@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ..campaign.campaign import Campaign
 from ..campaign.feeder import Ending
@@ -17,7 +17,6 @@ from ..client import Client
 from ..errors import TalkstackError
 
 if TYPE_CHECKING:
-    from ..campaign.ledger.base import SharedLedger
     from ..campaign.worker import Worker
 
 __all__ = ["SharedRun", "ending_of"]
@@ -36,8 +35,7 @@ class SharedRun:
     def __init__(self, client: Client, campaign: Campaign) -> None:
         from ..campaign.worker import Worker
 
-        ledger = cast("SharedLedger", campaign.ledger)
-        self._worker: Worker = Worker(client, ledger, campaign=campaign.name)
+        self._worker: Worker = Worker(client, campaign.ledger, campaign=campaign.name)
         self._campaign = campaign
         self._clock = client.clock
         self._working: asyncio.Task[object] | None = None

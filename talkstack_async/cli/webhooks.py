@@ -108,7 +108,8 @@ async def serve_webhooks(options: ServeOptions, *, screen: Screen) -> int:
     stop = Stop(tell=lambda _: None)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(stop.on_signals())
-        ledger = await stack.enter_async_context(open_ledger(what_opens(place), create=False))
+        opening = open_ledger(what_opens(place), create=False)
+        ledger: Ledger = await stack.enter_async_context(opening)
         inbox = _Inbox(ledger)
         receiver = application(inbox.keep, token=token)
         try:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -23,7 +23,7 @@ from .stopping import Stop, StopRequestedError
 from .worker_log import log_standing
 
 if TYPE_CHECKING:
-    from ..campaign.ledger.base import SharedLedger
+    from ..campaign.ledger.base import Ledger
     from ..campaign.worker import Worker
     from ..integrations.ledger_metrics import LedgerMetrics
     from ..integrations.prometheus import Metrics
@@ -106,8 +106,7 @@ async def _work(
         # Told last, so that whoever asks meanwhile is told that the worker ends.
         stack.callback(watching.close)
         opening = open_ledger(what_opens(place), create=False, clock=client.clock)
-        opened = await stop.unless_requested(stack.enter_async_context(opening))
-        ledger = cast("SharedLedger", opened)
+        ledger: Ledger = await stop.unless_requested(stack.enter_async_context(opening))
         if options.campaign is not None:
             await stop.unless_requested(_refuse_unknown(ledger, place, options.campaign))
         worker = Worker(
@@ -125,7 +124,7 @@ async def _work(
     return _conclude(worker, place, is_done=is_done, stop=stop, screen=screen)
 
 
-async def _refuse_unknown(ledger: SharedLedger, place: Place, name: str) -> None:
+async def _refuse_unknown(ledger: Ledger, place: Place, name: str) -> None:
     if await ledger.campaign(name) is None:
         raise CliError(f"{place} holds no campaign {name!r}: talkstack dial makes one")
 
@@ -206,7 +205,7 @@ class _Watching:
     async def start(
         self,
         worker: Worker,
-        ledger: SharedLedger,
+        ledger: Ledger,
         options: WorkerOptions,
         *,
         stack: AsyncExitStack,

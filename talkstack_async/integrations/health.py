@@ -15,7 +15,7 @@ import attrs
 from aiohttp import web
 
 from ..clock import Clock, SystemClock
-from ..errors import LedgerError
+from ..errors import TalkstackError
 
 if TYPE_CHECKING:
     from ..campaign.ledger.base import Ledger
@@ -53,7 +53,7 @@ class Finding:
         if self.worker is not None:
             told |= {
                 "worker": self.worker.name,
-                "state": str(self.worker.state),
+                "state": self.worker.state,
                 "shards": len(self.worker.held),
                 "in_flight": self.worker.in_flight,
                 "last_beat_seconds_ago": self.worker.last_beat_seconds_ago,
@@ -109,7 +109,7 @@ class Health:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await self._ledger.campaigns()
-        except LedgerError as error:
+        except TalkstackError as error:
             return f"the ledger cannot be used: {error}"
         except TimeoutError:
             return f"the ledger has not answered within {self._timeout_seconds:g} s"
@@ -117,9 +117,10 @@ class Health:
 
 
 def _troubles_of(standing: WorkerStanding) -> list[str]:
-    state = str(standing.state)
-    if state != "working":
-        return [f"the worker is {state}"]
+    if standing.state == "ended":
+        return ["the worker has ended"]
+    if standing.state != "working":
+        return [f"the worker is {standing.state}"]
     if standing.is_healthy:
         return []
     beat = standing.last_beat_seconds_ago

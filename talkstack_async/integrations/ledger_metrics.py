@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from ..campaign.standing import worker_state
 from ..campaign.states import CampaignState, ContactState
 from ..clock import Clock, SystemClock
-from ..errors import LedgerError
+from ..errors import TalkstackError
 from ..phone import scrub_numbers
 from ..telemetry import logger
 from .prometheus import CONTENT_TYPE, exposition  # first: it says what to install
@@ -73,7 +73,7 @@ class LedgerMetrics:
                 return
             try:
                 found = (*await self._campaigns(), *await self._workers())
-            except LedgerError as error:
+            except TalkstackError as error:
                 logger.warning("the metrics of the ledger are not known: %s", error)
                 self._families = (_readable(is_so=False),)
             else:

@@ -323,8 +323,15 @@ async def test_a_server_that_cannot_be_reached_again_does_not_free_the_file(
 async def test_a_copy_of_a_file_is_a_file(path: Path, tmp_path: Path, postgres_url: str) -> None:
     await play(path)
     await copy_ledger(path, tmp_path / "copy.db")
+    for _ in range(2):
+        with pytest.raises(LedgerError, match="File exists"):
+            await copy_ledger(path, tmp_path / "copy.db")
     with pytest.raises(LedgerError, match="pg_dump"):
         await copy_ledger(postgres_url, tmp_path / "copy.db")
+    (tmp_path / "broken.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(LedgerCorruptError):
+        await copy_ledger(tmp_path / "broken.db", tmp_path / "other.db")
+    assert not (tmp_path / "other.db").exists()
     async with open_ledger(tmp_path / "copy.db", exclusive=True) as ledger:
         assert isinstance(ledger, SqliteLedger)
         assert await ledger.verify() == []

@@ -25,6 +25,7 @@ from talkstack_async.campaign.records import (
     Reason,
     Stop,
     Suppression,
+    Wait,
 )
 from talkstack_async.campaign.rules import admit
 from talkstack_async.campaign.settings import Budget
@@ -195,22 +196,23 @@ async def test_a_budget_holds_over_all_workers(ledgers: list[SharedLedger]) -> N
     assert sum(len(each.claims) for each in claimed) == 30
 
 
-async def test_claims_go_round_a_shard_that_runs_dry(ann: SharedLedger) -> None:
+async def test_the_shards_that_have_contacts_left_make_up_for_the_others(
+    ann: SharedLedger,
+) -> None:
     campaign = await campaign_of(ann, *range(1, 61))
     assert campaign.shards == 10
-    first = await claim(
-        ann,
-        campaign,
-        limit=60,
-        decide=lambda candidate, _: (
-            (CallNow() if candidate.contact_id % 10 == 3 else Stop(reason=Reason.REFUSED))
-            if candidate.contact_id % 10 in (3, 4)
-            else CallNow()
-        ),
-        admit=lambda _: 20,
+
+    def decide(candidate: Candidate, now: datetime) -> Decision:
+        if candidate.contact_id % 10 in (3, 4):
+            return Wait(until=at(5), reason=Reason.GAP)
+        return Stop(reason=Reason.REFUSED)
+
+    assert (await claim(ann, campaign, limit=60, decide=decide)).considered == 60
+    claimed = await claim(ann, campaign, limit=9, now=at(5))
+    assert (len(claimed.claims), claimed.considered) == (9, 9)
+    assert [each.contact_id for each in claimed.claims] == sorted(
+        each.contact_id for each in claimed.claims
     )
-    rest = await claim(ann, campaign, limit=60)
-    assert rest.considered == 60 - first.considered
 
 
 # --- Settling and taking over.

@@ -71,14 +71,26 @@ def create_file(path: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a ledger as it stands, what others are writing left out; only the owner may read it."""
-    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    with (
-        translated(source),
-        contextlib.closing(connect(source, busy_seconds=5.0)) as original,
-        contextlib.closing(sqlite3.connect(target)) as copy,
-    ):
-        original.backup(copy)
+    """Copy a ledger as it stands, what others are writing left out; only the owner may read it.
+
+    Raises:
+        LedgerError: The target is there already, or cannot be written.
+    """
+    try:
+        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise LedgerError(f"{target} cannot be created: {error.strerror}") from error
+    try:
+        with (
+            translated(source),
+            contextlib.closing(connect(source, busy_seconds=5.0)) as original,
+            contextlib.closing(sqlite3.connect(target)) as copy,
+        ):
+            original.backup(copy)
+    except BaseException:
+        # Half a ledger is none.
+        target.unlink(missing_ok=True)
+        raise
 
 
 def check_file(

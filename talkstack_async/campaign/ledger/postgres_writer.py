@@ -41,7 +41,7 @@ _ENDED = ("08", "57P", "25P03")
 # What keeps a frozen or vanished client from holding its locks, and a vanished server from
 # holding us. Stronger than `on` is only `remote_apply`, and who has set it is to have it.
 _SESSION = (
-    "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '5s'; "
+    "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '4s'; "
     "SET statement_timeout = 0; SELECT set_config('synchronous_commit', "
     "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' "
     "ELSE 'on' END, false)"
@@ -186,6 +186,8 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
             return self._find_out(transaction)
         except LedgerError:
             self._lost.append(_Lost(transaction, tuple(group)))
+            # It may be written or not, so nothing can follow it.
+            self._chain = None
             raise
 
     def _find_out(self, transaction: PostgresTransaction) -> bool:

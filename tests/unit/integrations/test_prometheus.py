@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -161,3 +163,24 @@ def test_no_label_grows_with_the_calls_or_holds_a_number(
         for name in sample.labels
     )
     assert set(labels) <= {"operation", "status", "campaign", "state", "disposition", "le"}
+
+
+@pytest.mark.parametrize(
+    ("library", "bridge", "extra"),
+    [
+        ("prometheus_client", "prometheus", "prometheus"),
+        ("prometheus_client", "ledger_metrics", "prometheus"),
+        ("opentelemetry", "otel", "otel"),
+    ],
+)
+def test_a_library_that_is_missing_is_named_with_what_installs_it(
+    library: str, bridge: str, extra: str
+) -> None:
+    program = (
+        f"import sys; sys.modules[{library!r}] = None\n"
+        "from talkstack_async.errors import MissingExtraError\n"
+        f"try: import talkstack_async.integrations.{bridge}\n"
+        "except MissingExtraError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"pip install 'talkstack-async[{extra}]'" in done.stdout, done.stderr

@@ -1,0 +1,214 @@
+"""Worker processes that are killed, frozen, stopped and added while they dial one campaign.
+
+Judged by the emulator: by what rang, when, and how often. The short form is part of the suite;
+`make deep` runs the long one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from talkstack_async.campaign.ledger import open_ledger
+from talkstack_async.emulator import EmulatorThread, Fault, Script
+from tests.support.postgres import Databases, PostgresServer, on_server
+from tests.support.workers import Fleet, Plan, create, send
+
+PACE = 100.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server that writes as a real one does."""
+    with PostgresServer(durable=True) as server:
+        yield server
+
+
+@pytest.fixture
+def ledger(server: PostgresServer) -> Iterator[str]:
+    databases = Databases(server.url)
+    with databases.fresh() as url:
+        yield url
+    databases.close()
+
+
+@pytest.fixture
+def emulator() -> Iterator[EmulatorThread]:
+    with EmulatorThread(script=Script(latency=0.03)) as emulator:
+        yield emulator
+
+
+def phones(count: int) -> list[str]:
+    return [f"+1415{2000000 + n}" for n in range(count)]
+
+
+def prepare(plan: Plan, count: int, **settings: Any) -> None:
+    async def main() -> None:
+        async with open_ledger(plan.ledger) as ledger:
+            await create(ledger, plan, phones(count), **settings)
+
+    asyncio.run(main())
+
+
+def wait_for_the_end(ledger: str, *, within: float) -> None:
+    """Wait until every contact is done."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        with contextlib.suppress(Exception):
+            if not on_server(ledger, "SELECT 1 FROM contact WHERE state <> 2 LIMIT 1"):
+                return
+        time.sleep(0.25)
+    states = on_server(ledger, "SELECT state, count(*) FROM contact GROUP BY 1")
+    raise AssertionError(f"the campaign did not come to its end: {states}")
+
+
+def busiest_second(arrivals: list[float]) -> int:
+    return max(bisect_left(arrivals, at + 1.0) - nth for nth, at in enumerate(arrivals))
+
+
+def longest_idleness(ledger: str, emulator: EmulatorThread) -> float:
+    """How long at most no call was placed in some shard, while it had contacts to call."""
+    shard_of = dict(on_server(ledger, "SELECT number, shard FROM contact"))
+    moments: defaultdict[int, list[float]] = defaultdict(list)
+    for ring in emulator.rings:
+        moments[shard_of[ring.number]].append(ring.at)
+    return max(
+        later - earlier
+        for each in moments.values()
+        for earlier, later in zip(each, each[1:], strict=False)
+    )
+
+
+def rung_twice(emulator: EmulatorThread) -> dict[str, int]:
+    rings = Counter(ring.number for ring in emulator.rings)
+    return {number: count for number, count in rings.items() if count > 1}
+
+
+def findings(ledger: str) -> Any:
+    async def main() -> Any:
+        async with open_ledger(ledger) as opened:
+            return await opened.verify()
+
+    return asyncio.run(main())
+
+
+def wait_for_workers(ledger: str, count: int, *, within: float = 30.0) -> None:
+    """Wait until so many workers have shards, none much more than the others."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        held = [n for (n,) in on_server(ledger, "SELECT count(*) FROM holding GROUP BY worker")]
+        if len(held) == count and min(held) > 1:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the workers hold {held}")
+
+
+def torment(fleet: Fleet, ledger: str, *, frozen_for: float) -> None:
+    """Three workers; one is killed, one is frozen and thawed, and a new one comes."""
+    killed, frozen, _ = fleet.start(), fleet.start(), fleet.start()
+    wait_for_workers(ledger, 3)
+    time.sleep(1)
+    killed.kill()
+    time.sleep(2)
+    send(frozen, signal.SIGSTOP)
+    time.sleep(2)
+    fleet.start()
+    time.sleep(frozen_for - 2)
+    send(frozen, signal.SIGCONT)
+
+
+def judge(emulator: EmulatorThread, ledger: str, *, count: int, heartbeat: float) -> None:
+    spent = emulator.arrivals[-1] - emulator.arrivals[0]
+    print(f"{len(emulator.rings)} rings in {spent:.1f} s, {busiest_second(emulator.arrivals)} in the busiest second, a shard idle for {longest_idleness(ledger, emulator):.1f} s at most")
+    assert rung_twice(emulator) == {}
+    assert len(emulator.rings) == count
+    assert busiest_second(emulator.arrivals) <= PACE * 1.05
+    assert longest_idleness(ledger, emulator) <= heartbeat + 5
+    assert findings(ledger) == []
+
+
+def test_workers_that_are_killed_frozen_and_added_ring_everybody_exactly_once(
+    emulator: EmulatorThread, ledger: str
+):
+    emulator.add_fault(Fault("drop", rate=0.01, rings=True))
+    plan = Plan.of(emulator, ledger, heartbeat_seconds=3.0)
+    prepare(plan, 2000)
+    with Fleet(plan) as fleet:
+        torment(fleet, ledger, frozen_for=9.0)
+        wait_for_the_end(ledger, within=60)
+    judge(emulator, ledger, count=2000, heartbeat=3.0)
+
+
+@pytest.mark.deep
+def test_the_long_torment_rings_everybody_exactly_once(emulator: EmulatorThread, ledger: str):
+    emulator.add_fault(Fault("drop", rate=0.01, rings=True))
+    plan = Plan.of(emulator, ledger, heartbeat_seconds=10.0)
+    prepare(plan, 6000)
+    with Fleet(plan) as fleet:
+        torment(fleet, ledger, frozen_for=22.0)
+        wait_for_the_end(ledger, within=120)
+    judge(emulator, ledger, count=6000, heartbeat=10.0)
+
+
+def test_without_the_fence_a_frozen_worker_rings_somebody_twice(
+    emulator: EmulatorThread, ledger: str
+):
+    plan = Plan.of(emulator, ledger, heartbeat_seconds=3.0, unsafe=True)
+    prepare(plan, 1500)
+    with Fleet(plan) as fleet:
+        torment(fleet, ledger, frozen_for=12.0)
+        until = time.monotonic() + 20
+        while not rung_twice(emulator) and time.monotonic() < until:
+            time.sleep(0.2)
+    assert rung_twice(emulator) != {}
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_a_restart_of_the_database_stops_the_workers_only_for_a_while(
+    emulator: EmulatorThread, ledger: str, server: PostgresServer, how: str
+):
+    plan = Plan.of(emulator, ledger)
+    prepare(plan, 1000)
+    with Fleet(plan) as fleet:
+        fleet.start(), fleet.start()
+        wait_for_workers(ledger, 2)
+        server.stop(how)
+        # What had left is answered meanwhile, and nothing else leaves without a ledger.
+        time.sleep(1)
+        before = len(emulator.arrivals)
+        time.sleep(2)
+        assert len(emulator.arrivals) == before
+        server.start()
+        wait_for_the_end(ledger, within=60)
+    assert rung_twice(emulator) == {}
+    assert {ring.number for ring in emulator.rings} == set(phones(1000))
+    placed = on_server(ledger, "SELECT number FROM attempt WHERE state = 2")
+    assert Counter(number for (number,) in placed) == Counter(phones(1000))
+    assert findings(ledger) == []
+
+
+def test_a_rolling_restart_loses_nothing_and_rings_nobody_twice(
+    emulator: EmulatorThread, ledger: str
+):
+    plan = Plan.of(emulator, ledger)
+    prepare(plan, 1500)
+    with Fleet(plan) as fleet:
+        old = [fleet.start(), fleet.start()]
+        wait_for_workers(ledger, 2)
+        for worker in old:
+            fleet.start()
+            wait_for_workers(ledger, 3)
+            assert fleet.stop(worker) == 0
+        wait_for_the_end(ledger, within=60)
+    assert on_server(ledger, "SELECT count(*) FROM worker") == [(2,)]
+    judge(emulator, ledger, count=1500, heartbeat=0.0)
+    unknown = on_server(ledger, "SELECT count(*) FROM audit WHERE detail LIKE '%unknown%'")
+    assert unknown == [(0,)]
