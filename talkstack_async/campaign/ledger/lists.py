@@ -294,9 +294,11 @@ def suppress(transaction: Transaction, entries: Sequence[Suppression]) -> int:
     """See `Ledger.suppress`."""
     if not entries:
         return 0
-    # In an order, so that two who bring the same list do not wait for each other.
+    # In an order, so that two who bring the same list do not wait for each other; but what is
+    # said of a number first stays in front.
     rows = sorted(
-        (entry.number, entry.reason, entry.source, to_ms(entry.added_at)) for entry in entries
+        ((entry.number, entry.reason, entry.source, to_ms(entry.added_at)) for entry in entries),
+        key=lambda row: row[0],
     )
     new = transaction.change_all(_SUPPRESS, rows)
     sources = sorted({entry.source for entry in entries})

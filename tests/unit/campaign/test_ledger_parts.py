@@ -15,17 +15,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkstack_async.campaign.ledger import (
+    campaigns,
+    lists,
+    resolving,
+    sqlite_campaigns,
     sqlite_claims,
-    sqlite_lists,
-    sqlite_resolving,
+    sqlite_recovering,
     sqlite_settling,
-    sqlite_watching,
+    sqlite_transaction,
+    watching,
     writer,
 )
 from talkstack_async.campaign.ledger.chain import GENESIS, Entry, check, next_hash
 from talkstack_async.campaign.ledger.files import create_file
 from talkstack_async.campaign.ledger.moments import from_ms, to_ms
 from talkstack_async.campaign.ledger.tables import metadata
+from talkstack_async.campaign.ledger.transaction import in_sqlite
 
 lines = st.lists(
     st.tuples(
@@ -133,13 +138,17 @@ def test_the_migrations_make_the_same_indexes_as_the_tables(empty: Path, tmp_pat
 
 
 STATEMENTS = {
-    f"{module.__name__.rpartition('.')[2]}.{name}": text
+    f"{module.__name__.rpartition('.')[2]}.{name}": in_sqlite(text)
     for module in (
+        campaigns,
+        lists,
+        resolving,
+        sqlite_campaigns,
         sqlite_claims,
-        sqlite_lists,
-        sqlite_resolving,
+        sqlite_recovering,
         sqlite_settling,
-        sqlite_watching,
+        sqlite_transaction,
+        watching,
         writer,
     )
     for name, text in vars(module).items()
