@@ -287,7 +287,7 @@ def _settlement(
 
 
 def _storable(text: str | None) -> str | None:
-    # JSON may hold half a character, which no database takes.
-    if text is None or text.isascii():
+    # JSON may hold half a character, which no database takes, and NUL, which PostgreSQL does not.
+    if text is None or (text.isascii() and "\0" not in text):
         return text
-    return text.encode("utf-8", "replace").decode()
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()

@@ -402,6 +402,10 @@ TAMPERINGS = {
     ),
     "a contact is gone": ('DELETE FROM contact WHERE "row" = 6', "every contact of the lists"),
     "a campaign is gone": ("DELETE FROM campaign", "every contact belongs to a campaign"),
+    "somebody is where nobody looks": (
+        "UPDATE contact SET shard = 99 WHERE contact_id = 6",
+        "every contact is in a shard",
+    ),
     "money is gone": ("UPDATE campaign SET spent_micros = 5", "the sum of all calls"),
     "a reservation is gone": ("UPDATE campaign SET unpriced = 0", "are counted right"),
     "an attempt nobody understands": (
@@ -426,6 +430,20 @@ async def test_verify_finds_what_was_tampered_with(
     found = await ledger.verify()
     assert any(rule in finding.rule for finding in found), found
     assert not any(number(1) in finding.detail for finding in found)
+
+
+async def test_each_chain_of_the_audit_is_checked_by_itself(
+    ledger: Ledger, tamper: Callable[..., None]
+) -> None:
+    await played(ledger)
+    forged = (
+        "INSERT INTO audit (seq, chain, at, what, detail, hash) VALUES (%d, %d, 0, '', '', '')"
+    )
+    tamper(forged % (1001, 77), forged % (1002, 78), forged % (1003, 77))
+    found = await ledger.verify()
+    assert [finding.detail.partition(" does")[0] for finding in found] == [
+        "entry 1001 of chain 77", "entry 1002 of chain 78",
+    ]  # fmt: skip
 
 
 async def test_a_finding_counts_and_names_the_first_few(

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import pytest
@@ -145,6 +146,11 @@ async def test_an_upgrade_that_cannot_be_made_changes_nothing(old: Old) -> None:
 # --- Servers.
 
 
+def with_option(url: str, option: str) -> str:
+    """Return an address whose connections begin with a setting."""
+    return f"{url}{'&' if '?' in url else '?'}options=-c{quote(option)}"
+
+
 async def test_several_that_make_a_ledger_at_once_make_one(empty_database: str) -> None:
     address = ServerAddress.read(empty_database)
     await asyncio.gather(
@@ -179,7 +185,7 @@ async def test_a_database_of_another_program_is_refused(empty_database: str) -> 
 async def test_a_ledger_may_live_in_a_schema_of_its_own(empty_database: str) -> None:
     on_server(empty_database, "CREATE TABLE attempt (theirs int)")
     on_server(empty_database, "CREATE SCHEMA calls")
-    address = ServerAddress.read(f"{empty_database}?options=-csearch_path%3Dcalls")
+    address = ServerAddress.read(with_option(empty_database, "search_path=calls"))
     prepare_server(address, create=True)
     with contextlib.closing(Reading(address)) as opened:
         assert list(opened.campaigns()) == []
@@ -188,7 +194,7 @@ async def test_a_ledger_may_live_in_a_schema_of_its_own(empty_database: str) -> 
 async def test_a_migration_does_not_wait_for_long_behind_somebody_who_reads(
     postgres_url: str,
 ) -> None:
-    address = ServerAddress.read(f"{postgres_url}?options=-clock_timeout%3D50ms")
+    address = ServerAddress.read(with_option(postgres_url, "lock_timeout=50ms"))
     with contextlib.closing(ServerAddress.read(postgres_url).connect()) as other:
         other.execute("BEGIN")
         other.execute("SELECT pg_advisory_xact_lock(%s)", [0x7A1C57AC])

@@ -10,6 +10,7 @@ written down a second time, plainly, in `may_be_called`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 import tempfile
@@ -120,6 +121,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.clock = ManualClock(NOW)
         self.service = PretendService(self.clock)
         self.books = Books()
+        self.on_exit = contextlib.ExitStack()
         self.generation = 0
         self.steps = 0
         # What the living workers have in mind, in no order: claims to be dialled, results to
@@ -134,11 +136,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(one=tellings(), two=tellings(), several=rounds)
     def begin(self, one: CampaignSettings, two: CampaignSettings, several: list[Round]) -> None:
-        self.directory = tempfile.TemporaryDirectory(dir=_quick_place())
-        self.path = Path(self.directory.name) / "ledger.db"
-        shutil.copyfile(_template(), self.path)
+        self._make_ledger()
         self.ledger = self.run(self._opened())
-        self.reader = sqlite3.connect(self.path, isolation_level=None)
+        self.reader = self._opened_reader()
         self.events: set[tuple[str, str]] = set()
         self.campaigns: dict[str, CampaignRecord] = {}
         for name, told in zip(NAMES, (one, two), strict=True):
@@ -147,15 +147,27 @@ class LedgerMachine(RuleBasedStateMachine):
             self._bring(name, [(n, n != 3, False) for n in range(len(PLACES))])
         self.dial_who_is_due(several)
 
+    def _make_ledger(self) -> None:
+        directory = tempfile.TemporaryDirectory(dir=_quick_place())
+        self.on_exit.callback(directory.cleanup)
+        self.place: Path | str = Path(directory.name) / "ledger.db"
+        shutil.copyfile(_template(), self.place)
+
     async def _opened(self) -> Any:
-        return await open_ledger(self.path, exclusive=True, clock=self.clock).__aenter__()
+        ledger = open_ledger(
+            self.place, exclusive=True, clock=self.clock, max_clock_skew_seconds=None
+        )
+        return await ledger.__aenter__()
+
+    def _opened_reader(self) -> Any:
+        return sqlite3.connect(self.place, isolation_level=None)
 
     def teardown(self) -> None:
         if hasattr(self, "reader"):
             self._look_through()
             self.reader.close()
             self.run(self.ledger.aclose())
-            self.directory.cleanup()
+            self.on_exit.close()
             type(self).tally.update(self.books.tally)
         self.runner.close()
 
@@ -190,6 +202,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ghosts += self.told
         self.hand, self.told, self.following = [], [], []
         self.ledger = self.run(self._opened())
+        self._recover(letter)
+
+    def _recover(self, letter: str) -> None:
         left = self.run(self.ledger.recover(worker=self.worker(letter)))
         assert left == self.books.recovered(self.worker(letter))
 
@@ -795,12 +810,13 @@ def _quick_place() -> str | None:
     return str(memory) if memory.is_dir() else None
 
 
-_QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
-def _search(*, examples: int, steps: int, **changes: Any) -> None:
+def search(machine: type[LedgerMachine], *, examples: int, steps: int, **changes: Any) -> None:
+    """Let chance try a machine, for so many times so many steps."""
     run_state_machine_as_test(
-        LedgerMachine,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -861,7 +877,7 @@ def test_any_order_of_events_keeps_the_law() -> None:
     missed: set[str] = set(_REACHED)
     for _ in range(4):  # chance may miss something once, but not again and again
         # To make an example short takes minutes; the deep search does that.
-        _search(examples=100, steps=35, phases=_QUICK, report_multiple_bugs=False)
+        search(LedgerMachine, examples=100, steps=35, phases=QUICK, report_multiple_bugs=False)
         missed -= set(LedgerMachine.tally)
         if not missed:
             break
@@ -901,4 +917,4 @@ def test_without_the_fence_the_law_would_be_broken() -> None:
 
 @pytest.mark.deep
 def test_any_order_of_events_keeps_the_law_for_long() -> None:
-    _search(examples=2000, steps=80)
+    search(LedgerMachine, examples=2000, steps=80)

@@ -165,13 +165,14 @@ class _Adding:
     def look_up(self, contacts: Sequence[NewContact]) -> None:
         """Read what is known of these numbers already."""
         self._transaction.import_alone(self._campaign_id)
-        numbers = self._transaction.many({contact.number for contact in contacts})
-        for row in self._transaction.rows(_KNOWN, (self._campaign_id, numbers)):
+        numbers = {contact.number for contact in contacts}
+        given = self._transaction.many(numbers)
+        for row in self._transaction.rows(_KNOWN, (self._campaign_id, given)):
             known = _Known(*row)
             self._known[known.number] = known
             if known.import_id == self._import_id:
                 self._rows[known.number] = known.row
-        self._ids = self._transaction.contact_ids(len(contacts) - len(self._known))
+        self._ids = self._transaction.contact_ids(len(numbers) - len(self._known))
 
     def add(self, contact: NewContact) -> _Answer:
         """Say what is to be done with a row, and note it."""

@@ -167,8 +167,8 @@ class PostgresTransaction:
             for row in rows:
                 copy.write_row(row)
 
-    def contact_ids(self, at_most: int) -> Iterator[int]:
-        return iter([number for (number,) in self.connection.execute(_IDS, (at_most,))])
+    def contact_ids(self, count: int) -> Iterator[int]:
+        return iter([number for (number,) in self.connection.execute(_IDS, (count,))])
 
     def many(self, values: Collection[Any]) -> Any:
         return list(values)

@@ -45,7 +45,7 @@ class SqliteTransaction:
             rows,
         )
 
-    def contact_ids(self, at_most: int) -> Iterator[int]:
+    def contact_ids(self, count: int) -> Iterator[int]:
         (last,) = self._connection.execute(_LAST_CONTACT).fetchone()
         return itertools.count((last or 0) + 1)
 

@@ -51,8 +51,8 @@ class Transaction(Protocol):
         """Insert contacts that are certainly not there yet."""
         ...
 
-    def contact_ids(self, at_most: int) -> Iterator[int]:
-        """Return ids for new contacts; not all of them need be used."""
+    def contact_ids(self, count: int) -> Iterator[int]:
+        """Return ids for so many new contacts."""
         ...
 
     def many(self, values: Collection[Any]) -> Any:

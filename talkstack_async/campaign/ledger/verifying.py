@@ -199,6 +199,13 @@ def _of_contacts() -> Iterator[_Check]:
         "contacts whose campaign is gone",
         ids.where(contact.c.campaign_id.not_in(known)),
     )
+    yield (
+        "every contact is in a shard that is worked",
+        "contacts that are in none",
+        ids.join_from(contact, campaign, campaign.c.campaign_id == contact.c.campaign_id).where(
+            sa.or_(contact.c.shard < 0, contact.c.shard >= campaign.c.shards)
+        ),
+    )
 
 
 def _numbers_open_twice(connection: sa.Connection) -> Iterator[Finding]:

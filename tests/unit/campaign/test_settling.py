@@ -59,6 +59,12 @@ def test_a_placed_call_is_followed_or_done():
     assert (done.after, done.contact) == (AttemptState.PLACED, ContactState.DONE)
 
 
+@pytest.mark.parametrize("odd", ["CA\0", "CA\ud800"])
+def test_an_id_no_database_takes_is_made_one_it_does(odd: str):
+    placed = Placed(request=REQUEST, result=CallResult(call_id=odd))
+    assert settle_outcome(CLAIM, placed, settings=SETTINGS, now=NOW).call_id == "CA?"
+
+
 def test_an_uncertain_call_is_unknown_and_still_counts():
     outcome = Uncertain(request=REQUEST, error=ReplyLostError("lost", uncertain=True))
     settled = settle_outcome(CLAIM, outcome, settings=SETTINGS, now=NOW)
