@@ -23,6 +23,7 @@ from .groups import (
     auth,
     calls,
     campaign,
+    ledger,
     numbers,
     projects,
     suppression,
@@ -57,6 +58,7 @@ app.command("worker", epilog=WORKER_EXIT_CODES)(run_worker)
 for each in (
     campaign,
     suppression,
+    ledger,
     webhooks,
     agents,
     calls,

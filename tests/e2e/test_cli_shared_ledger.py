@@ -78,7 +78,7 @@ def test_every_verb_takes_the_address_of_a_database(
             ("campaign", "report"),
             ("campaign", "export", "--out", "all.csv"),
             ("campaign", "workers"),
-            ("campaign", "upgrade"),
+            ("ledger", "upgrade"),
             ("suppression", "list"),
             ("campaign", "cancel", "--yes"),
             ("campaign", "watch", "--every", "0.1"),

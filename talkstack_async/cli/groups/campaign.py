@@ -6,7 +6,6 @@ A change is written to the ledger; whoever runs the campaign notices it within a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +19,6 @@ from ..ledgers import (
     Place,
     find_ledger,
     on_campaign,
-    what_opens,
 )
 from ..options import Json, Yes, group
 from ..output import Screen
@@ -246,14 +244,3 @@ app.command()(reading.explain)
 app.command()(reading.report)
 app.command()(reading.export)
 app.command()(reading.verify)
-
-
-@app.command()
-def upgrade(place: LedgerOrList = None, *, ledger: LedgerFile = None, json: Json = False) -> int:
-    """Bring a ledger of an older version up to date. Copy the file first."""
-    from ...campaign.ledger.opening import upgrade_ledger
-
-    screen, path = Screen(json=json), find_ledger(place, ledger)
-    asyncio.run(upgrade_ledger(what_opens(path)))
-    show_done(f"{path} is up to date", screen=screen, ledger=str(path))
-    return ExitCode.ALL_PLACED
