@@ -84,7 +84,7 @@ def _latency(_: Target, chosen: Chosen, cores: Cores) -> Section:
             delay_ms=_LATE_MS,
             rate=1000,
             seconds=0.5 if chosen.quick else 2.0,
-            rounds=min(chosen.rounds, 7),
+            rounds=min(chosen.rounds, 5),
         )
         slow = measure_latency(
             (NAIVE, MAKE_PUBLIC, MAKE, MAKE_EXTRA, *SDKS),
@@ -114,7 +114,7 @@ def _far(_: Target, chosen: Chosen, cores: Cores) -> Section:
         core=cores.client,
         server_core=cores.server,
         seconds=0.5 if chosen.quick else 2.0,
-        rounds=min(chosen.rounds, 3),
+        rounds=min(chosen.rounds, 2),
     )
 
 
@@ -125,7 +125,7 @@ def _curves(_: Target, chosen: Chosen, cores: Cores) -> Section:
 
 
 def _processes(target: Target, chosen: Chosen, cores: Cores) -> Section:
-    seconds, rounds = (0.5, 1) if chosen.quick else (1.5, 3)
+    seconds, rounds = (0.5, 1) if chosen.quick else (1.5, 2)
     return measure_processes(target, cores=cores, seconds=seconds, rounds=rounds)
 
 
