@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types floors deep bench test-oldest test-clean-room clean
+.PHONY: help demo test check format lint types floors deep guard bench test-fast test-oldest test-clean-room clean
 
 help:  ## list what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -21,7 +21,19 @@ test: .venv/dev.stamp  ## run the tests with coverage
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-check: lint types floors test  ## what CI runs: format, lint, types, floors, tests
+# Everything that sends or reads a byte, on uvloop with orjson, and without both.
+SENDING := tests/faults/test_answers_belong.py tests/faults/test_both_lanes.py \
+	tests/faults/test_lost_replies.py tests/e2e/test_client.py tests/e2e/test_dispatcher.py \
+	tests/e2e/test_lanes.py tests/e2e/test_extra_fast.py tests/e2e/test_credentials.py \
+	tests/e2e/test_following.py tests/e2e/test_resources.py tests/e2e/test_resources_calls.py \
+	tests/contract/test_client_contract.py tests/contract/test_make_call_contract.py \
+	tests/unit/test_quick_json.py tests/unit/test_replies.py tests/unit/test_requests.py
+
+test-fast: .venv/dev.stamp  ## the tests that send, with the extra `fast` and without
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --extra-fast=with $(SENDING)
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --extra-fast=without $(SENDING)
+
+check: lint types floors guard test-fast test  ## what CI runs: format, lint, types, floors, speed, tests
 
 format: .venv/dev.stamp  ## write the code in the house format
 	$(BIN)/ruff format .
@@ -41,8 +53,11 @@ floors: .venv/dev.stamp
 deep: .venv/dev.stamp  ## long searches for rare faults (about 20 minutes)
 	$(BIN)/python -m pytest -q -m deep
 
-bench: .venv/dev.stamp  ## measure, and write the tables into benchmarks/
-	$(BIN)/python -m benchmarks all --write
+guard: .venv/dev.stamp  ## fail if a call costs more than half of plain aiohttp
+	$(BIN)/python -m benchmarks guard
+
+bench: .venv-bench/stamp  ## compare with other SDKs, write benchmarks/RESULTS.md (15 minutes)
+	.venv-bench/bin/python -m benchmarks --write
 
 test-oldest: .venv-oldest/stamp  ## the tests on the oldest versions pyproject.toml allows
 	.venv-oldest/bin/python -m pytest -q tests
@@ -60,10 +75,24 @@ test-oldest: .venv-oldest/stamp  ## the tests on the oldest versions pyproject.t
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
+# One that cannot be installed is left out, and reported as missing by what is measured.
+.venv-bench/stamp: pyproject.toml constraints.txt benchmarks/requirements.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python"; exit 2; }
+	@$(PYTHON) -m venv .venv-bench
+	@grep -v '^#' benchmarks/requirements.txt > .venv-bench/wanted.txt
+	@while read each; do \
+		.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
+			--constraint .venv-bench/wanted.txt "$$each" || echo "goes without $$each"; \
+	done < .venv-bench/wanted.txt
+	@grep -v '^pydantic' constraints.txt > .venv-bench/ours.txt  # theirs need an older one
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-bench/ours.txt --editable '.[cli,campaign,fast]'
+	@touch $@
+
 .venv-oldest/stamp: pyproject.toml constraints-oldest.txt
 	@$(PYTHON) -m venv .venv-oldest
 	@.venv-oldest/bin/python -m pip install --quiet --editable '.[dev]' --constraint constraints-oldest.txt
 	@touch $@
 
 clean:  ## remove what was set up
-	rm -rf .venv .venv-oldest .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .venv-oldest .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

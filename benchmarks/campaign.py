@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -38,8 +38,9 @@ from talkstack_async.campaign.settings import CallingWindow, CampaignSettings, C
 from talkstack_async.clock import SystemClock
 from talkstack_async.config import Lane
 
-from .clients import Counter, make_client, ours_dial
-from .machine import allow_many_sockets, progress
+from .clients import Counter, extra_is, make_client, ours_dial
+from .machine import allow_many_sockets, progress, resident_mib
+from .paired import quartiles
 from .target import Target
 from .workload import AGENT, PROJECT, rows
 
@@ -67,14 +68,31 @@ class Pair:
 
 
 @attrs.frozen(kw_only=True)
+class Size:
+    """A list of some length, read from a CSV file and dialled in the fast lane.
+
+    Attributes:
+        import_us, dial_us: CPU per contact.
+        import_mib: The most memory it took to read the list, interpreter included.
+        whole_mib: The most it took in all.
+    """
+
+    contacts: int
+    import_seconds: float
+    import_us: float
+    import_mib: float
+    dial_seconds: float
+    dial_us: float
+    whole_mib: float
+
+
+@attrs.frozen(kw_only=True)
 class CampaignResult:
     """What a campaign costs.
 
     Attributes:
         public, fast: What was measured in each lane.
-        imported: Rows of the list that was read.
-        import_seconds: How long reading it took.
-        import_mib: The most memory that took, interpreter included.
+        sizes: Lists of several lengths, read and dialled.
         dialled: Contacts dialled while memory was watched.
         growth_mib: How much memory grew after the first 10,000 of them.
         slow_disk_per_second: Calls per second with an fsync of 10 ms; None if there is no
@@ -85,29 +103,27 @@ class CampaignResult:
     calls: int
     public: Pair
     fast: Pair
-    imported: int
-    import_seconds: float
-    import_mib: float
+    sizes: list[Size]
     dialled: int
     growth_mib: float
     slow_disk_per_second: float | None
 
 
 def measure_campaign(
-    target: Target, *, rounds: int, calls: int = 8000, contacts: int = 1_000_000
+    target: Target, *, rounds: int, sizes: Sequence[int], calls: int = 8000
 ) -> CampaignResult:
     """Measure everything, each part in a process of its own."""
     public = _child("public", target, rounds, calls)
     fast = _child("fast", target, rounds, calls)
-    imported = _child("import", target, contacts)
-    memory = _child("memory", target, max(30_000, contacts // 10))
+    read = [Size(**_child("whole", target, contacts)) for contacts in sizes]
+    memory = _child("memory", target, max(30_000, max(sizes) // 10))
     slow = _slow_disk(target)
     return CampaignResult(
         rounds=rounds,
         calls=calls,
         public=Pair(**public),
         fast=Pair(**fast),
-        **imported,
+        sizes=read,
         **memory,
         slow_disk_per_second=slow,
     )
@@ -193,13 +209,13 @@ async def _paired(target: Target, rounds: int, calls: int, *, lane: Lane) -> dic
     ours: list[float] = []
     bare: list[float] = []
     async with (
-        ours_dial(target.url, _CONCURRENCY, lane=lane) as burst,
-        make_client(target.url, lane=lane) as client,
+        ours_dial(target, _CONCURRENCY, lane=lane) as player,
+        make_client(target, lane=lane) as client,
     ):
 
         async def dial() -> float:
             cpu = time.process_time()
-            await burst(work, None)
+            await player.burst(work, None)
             return time.process_time() - cpu
 
         async def run() -> float:
@@ -221,7 +237,7 @@ async def _paired(target: Target, rounds: int, calls: int, *, lane: Lane) -> dic
                 progress(f"campaign: {ours[-1]:.0f} us against {bare[-1]:.0f} us per call")
     assert told.seen == (rounds + 2) * calls, told.seen
     ratios = [one / other for one, other in zip(ours, bare, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    low, middle, high = quartiles(ratios)
     return {
         "dispatcher_us": statistics.median(bare),
         "campaign_us": statistics.median(ours),
@@ -230,7 +246,7 @@ async def _paired(target: Target, rounds: int, calls: int, *, lane: Lane) -> dic
     }
 
 
-# --- Reading a list, and memory while it is dialled.
+# --- Reading a list and dialling it, and memory meanwhile.
 
 
 def _lines(count: int) -> Iterator[str]:
@@ -241,19 +257,37 @@ def _lines(count: int) -> Iterator[str]:
         yield f"+1{area}{2_000_000 + n // len(areas)},Person {n},Springfield,2026-12-01 10:30\n"
 
 
-async def _import(_: Target, count: int) -> dict[str, Any]:
-    async with _ledger() as ledger:
-        campaign = await Campaign.open(ledger, "import", settings=_settings())
+async def _whole(target: Target, count: int) -> dict[str, Any]:
+    async with make_client(target) as client, _ledger() as ledger:
+        campaign = await Campaign.open(ledger, "whole", settings=_settings())
         path = ledger.path.with_name("list.csv")
         with path.open("w", encoding="utf-8") as file:
             file.writelines(_lines(count))
-        began = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         summary = await campaign.read_list(path, rejects=path.with_suffix(".rejected.csv"))
-        seconds = time.perf_counter() - began
+        import_seconds, import_cpu = time.perf_counter() - wall, time.process_time() - cpu
         assert summary is not None
         assert summary.added == count, summary
-    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"imported": count, "import_seconds": seconds, "import_mib": highest}
+        import_mib, told = _highest_mib(), Counter()
+        await campaign.refresh()
+        wall, cpu = time.perf_counter(), time.process_time()
+        await CampaignRunner(client, ledger, campaign.record, observer=told).run()
+        dial_seconds, dial_cpu = time.perf_counter() - wall, time.process_time() - cpu
+    assert told.seen == count, told.seen
+    progress(f"campaign: {count:,} contacts read in {import_seconds:.1f} s, {dial_seconds:.1f} s")
+    return {
+        "contacts": count,
+        "import_seconds": import_seconds,
+        "import_us": import_cpu / count * 1e6,
+        "import_mib": import_mib,
+        "dial_seconds": dial_seconds,
+        "dial_us": dial_cpu / count * 1e6,
+        "whole_mib": _highest_mib(),
+    }
+
+
+def _highest_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 async def _memory(target: Target, count: int) -> dict[str, Any]:
@@ -264,19 +298,13 @@ async def _memory(target: Target, count: int) -> dict[str, Any]:
         nonlocal done
         done += 1
         if done >= 10_000 and done % 2_000 == 0:
-            samples.append(_resident_mib())
+            samples.append(resident_mib())
 
-    async with make_client(target.url) as client, _ledger() as ledger:
+    async with make_client(target) as client, _ledger() as ledger:
         campaign = await _campaign(ledger, 1, count)
         gc.collect()
         await CampaignRunner(client, ledger, campaign.record, observer=note).run()
     return {"dialled": count, "growth_mib": max(samples) - samples[0]}
-
-
-def _resident_mib() -> float:
-    text = Path("/proc/self/status").read_text()
-    line = next(line for line in text.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
 
 
 # --- A slow disk: every fsync takes 10 ms longer.
@@ -320,7 +348,7 @@ def _slow_disk(target: Target) -> float | None:
 
 
 async def _speed(target: Target, count: int) -> dict[str, Any]:
-    async with make_client(target.url) as client, _ledger() as ledger:
+    async with make_client(target) as client, _ledger() as ledger:
         campaign = await _campaign(ledger, 1, count)
         # Is the disk as slow as it is meant to be?
         began = time.perf_counter()
@@ -334,7 +362,7 @@ async def _speed(target: Target, count: int) -> dict[str, Any]:
 
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["public", "fast", "import", "memory", "speed"])
+    parser.add_argument("what", choices=["public", "fast", "whole", "memory", "speed"])
     parser.add_argument("port", type=int)
     parser.add_argument("numbers", type=int, nargs="*")
     chosen = parser.parse_args()
@@ -342,11 +370,12 @@ def _main() -> None:
     work: dict[str, Callable[..., Coroutine[Any, Any, dict[str, Any]]]] = {
         "public": partial(_paired, lane="public"),
         "fast": partial(_paired, lane="fast"),
-        "import": _import,
+        "whole": _whole,
         "memory": _memory,
         "speed": _speed,
     }
-    found = asyncio.run(work[chosen.what](Target(chosen.port), *chosen.numbers))
+    with extra_is(False):
+        found = asyncio.run(work[chosen.what](Target(chosen.port), *chosen.numbers))
     print(json.dumps(found))
 
 

@@ -1,18 +1,20 @@
-"""The contestants. Each is given an address and a bound, and yields a `Burst`.
+"""The contestants without an SDK of somebody else's: ours, plain aiohttp, and the floor.
 
-`naive` is aiohttp as people write it, dicts in and dicts out, and the measure of everything
-else. Ours run with everything on: default timeouts, retries, number checks, observer.
+Each is given a target and a bound, and yields a `Player`. `naive` is aiohttp as people write it,
+dicts in and dicts out, and the measure of everything else. Ours run with everything on: default
+timeouts, retries, number checks, observer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from importlib.util import find_spec
-from typing import Any, TypeAlias
+from importlib import import_module
+from typing import Any, TypeAlias, cast
 
 import aiohttp
 
@@ -21,7 +23,6 @@ from talkstack_async import (
     CallResult,
     Client,
     ClientConfig,
-    Outcome,
     Placed,
     PoolSettings,
 )
@@ -29,35 +30,25 @@ from talkstack_async.config import Lane
 from talkstack_async.wire import quick_json
 
 from .floor import FloorClient
-from .workload import AGENT, KEY, PROJECT, Answer, Burst, Row, Witness, bounded_by_workers
+from .target import Target
+from .workload import AGENT, KEY, PROJECT, Answer, Player, Row, Witness
 
 __all__ = [
-    "CONTESTANTS",
-    "DIAL",
-    "DIAL_EXTRA",
-    "FLOOR",
-    "MAKE",
-    "MAKE_EXTRA",
-    "MAKE_PUBLIC",
-    "NAIVE",
-    "NAIVE_GATHER",
-    "Contestant",
     "Counter",
+    "Opener",
+    "extra_is",
+    "floor",
+    "floor_extra",
     "make_client",
+    "naive",
+    "naive_gather",
+    "ours_dial",
+    "ours_make",
+    "read_result",
     "request_of",
 ]
 
-Contestant: TypeAlias = Callable[[str, int], AbstractAsyncContextManager[Burst]]
-
-NAIVE = "naive aiohttp"
-NAIVE_GATHER = "naive aiohttp, Semaphore and gather"
-MAKE = "ours, calls.make"
-DIAL = "ours, dispatcher.dial"
-MAKE_PUBLIC = "ours, calls.make, public lane"
-# With the extra `fast`, if it is installed: on uvloop, and with orjson.
-MAKE_EXTRA = "ours, calls.make, uvloop and orjson"
-DIAL_EXTRA = "ours, dispatcher.dial, uvloop and orjson"
-FLOOR = "floor, bare Protocol"
+Opener: TypeAlias = Callable[[Target, int], AbstractAsyncContextManager[Player]]
 
 
 class Counter:
@@ -74,14 +65,14 @@ class Counter:
 
 
 @contextlib.asynccontextmanager
-async def _session(concurrency: int) -> AsyncIterator[aiohttp.ClientSession]:
-    if concurrency <= 100:
-        async with aiohttp.ClientSession() as session:
-            yield session
-    else:  # aiohttp's own limit is 100 connections
-        connector = aiohttp.TCPConnector(limit=concurrency)
-        async with aiohttp.ClientSession(connector=connector) as session:
-            yield session
+async def _session(target: Target, concurrency: int) -> AsyncIterator[aiohttp.ClientSession]:
+    # aiohttp's own limit is 100 connections; below that its settings stay untouched.
+    options: dict[str, Any] = {"limit": concurrency} if concurrency > 100 else {}
+    if target.ca_file is not None:
+        options["ssl"] = target.tls
+    connector = aiohttp.TCPConnector(**options) if options else None
+    async with aiohttp.ClientSession(connector=connector) as session:
+        yield session
 
 
 def _naive_call(session: aiohttp.ClientSession, url: str) -> Callable[[Row], Awaitable[Any]]:
@@ -106,47 +97,47 @@ def _read_json(reply: Mapping[str, Any]) -> Answer:
 
 
 @contextlib.asynccontextmanager
-async def naive(url: str, concurrency: int) -> AsyncIterator[Burst]:
-    async with _session(concurrency) as session:
-        yield partial(
-            bounded_by_workers,
-            call=_naive_call(session, url),
-            concurrency=concurrency,
-            read=_read_json,
-        )
+async def naive(target: Target, concurrency: int) -> AsyncIterator[Player]:
+    async with _session(target, concurrency) as session:
+        call = _naive_call(session, target.url)
+        yield Player.of(call, concurrency=concurrency, read=_read_json)
 
 
 @contextlib.asynccontextmanager
-async def naive_gather(url: str, concurrency: int) -> AsyncIterator[Burst]:
-    async with _session(concurrency) as session:
-        call = _naive_call(session, url)
+async def naive_gather(target: Target, concurrency: int) -> AsyncIterator[Player]:
+    async with _session(target, concurrency) as session:
+        call = _naive_call(session, target.url)
         bound = asyncio.Semaphore(concurrency)
 
         async def one(row: Row) -> Any:
             async with bound:
                 return await call(row)
 
-        async def burst(rows: Sequence[Row], witness: Witness | None) -> int:
-            answers = await asyncio.gather(*(one(row) for row in rows))
+        async def burst(rows: Iterable[Row], witness: Witness | None) -> int:
+            work = list(rows)
+            answers = await asyncio.gather(*(one(row) for row in work))
             if witness is not None:
-                for row, answer in zip(rows, answers, strict=True):
+                for row, answer in zip(work, answers, strict=True):
                     witness(row[0], _read_json(answer))
             return len(answers)
 
-        yield burst
+        yield Player(burst)
 
 
 # --- ours ---------------------------------------------------------------------------------------
 
 
-def make_client(url: str, *, max_connections: int | None = None, lane: Lane = "auto") -> Client:
+def make_client(
+    target: Target, *, max_connections: int | None = None, lane: Lane = "auto"
+) -> Client:
     """Make a client with nothing switched off and nothing turned down."""
     config = ClientConfig(
-        calls_url=url,
-        api_url=url,
+        calls_url=target.url,
+        api_url=target.url,
         project_id=PROJECT,
         agent_id=AGENT,
         pool=PoolSettings(max_connections=max_connections, lane=lane),
+        ssl_context=target.tls,
     )
     return Client(KEY, config=config, observer=Counter())
 
@@ -156,88 +147,92 @@ def request_of(row: Row) -> CallRequest:
     return CallRequest(number, dynamic_variables=variables)
 
 
-def _read_result(result: CallResult) -> Answer:
+def read_result(result: CallResult) -> Answer:
     return result.to, result.call_id
 
 
 @contextlib.asynccontextmanager
-async def ours_make(url: str, concurrency: int, *, lane: Lane = "auto") -> AsyncIterator[Burst]:
-    async with make_client(url, max_connections=concurrency, lane=lane) as client:
+async def ours_make(
+    target: Target, concurrency: int, *, lane: Lane = "auto"
+) -> AsyncIterator[Player]:
+    async with make_client(target, max_connections=concurrency, lane=lane) as client:
 
         async def call(row: Row) -> CallResult:
             return await client.calls.make(request_of(row))
 
-        yield partial(bounded_by_workers, call=call, concurrency=concurrency, read=_read_result)
+        yield Player.of(call, concurrency=concurrency, read=read_result)
 
 
 @contextlib.asynccontextmanager
-async def ours_dial(url: str, concurrency: int, *, lane: Lane = "auto") -> AsyncIterator[Burst]:
+async def ours_dial(
+    target: Target, concurrency: int, *, lane: Lane = "auto"
+) -> AsyncIterator[Player]:
     told = Counter()
     async with (
-        make_client(url, lane=lane) as client,
+        make_client(target, lane=lane) as client,
         client.dispatcher(max_concurrency=concurrency, on_outcome=told) as dispatcher,
     ):
 
-        async def burst(rows: Sequence[Row], witness: Witness | None) -> int:
-            before, placed = told.seen, 0
+        async def burst(rows: Iterable[Row], witness: Witness | None) -> int:
+            before, outcomes, placed = told.seen, 0, 0
             async for outcome in dispatcher.dial(request_of(row) for row in rows):
+                outcomes += 1
                 if isinstance(outcome, Placed):
                     placed += 1
-                if witness is not None:
-                    witness(outcome.request.number, _read_result(_placed(outcome)))
-            assert told.seen - before == len(rows)
+                    if witness is not None:
+                        witness(outcome.request.number, read_result(outcome.result))
+                elif witness is not None:
+                    witness.failed(_error_of(outcome))
+            assert told.seen - before == outcomes
             return placed
 
-        yield burst
+        yield Player(burst)
 
 
-def required_only(contestant: Contestant) -> Contestant:
-    """Let a contestant do without orjson, also where it is installed."""
-
-    @contextlib.asynccontextmanager
-    async def deprived(url: str, concurrency: int) -> AsyncIterator[Burst]:
-        async with contestant(url, concurrency) as inner:
-
-            async def burst(rows: Sequence[Row], witness: Witness | None) -> int:
-                found, quick_json._orjson = quick_json._orjson, lambda: None
-                try:
-                    return await inner(rows, witness)
-                finally:
-                    quick_json._orjson = found
-
-            yield burst
-
-    return deprived
+def _error_of(outcome: object) -> Exception:
+    error = getattr(outcome, "error", None)
+    return error if isinstance(error, Exception) else AssertionError(repr(outcome))
 
 
-def _placed(outcome: Outcome) -> CallResult:
-    assert isinstance(outcome, Placed), outcome
-    return outcome.result
+def _none() -> None: ...
+
+
+@contextlib.contextmanager
+def extra_is(wanted: bool) -> Iterator[None]:
+    """Let ours use orjson, or do without it also where it is installed."""
+    found = quick_json._orjson
+    quick_json._orjson = found if wanted else cast("Any", _none)
+    try:
+        yield
+    finally:
+        quick_json._orjson = found
 
 
 # --- the floor ----------------------------------------------------------------------------------
 
 
 @contextlib.asynccontextmanager
-async def floor(url: str, concurrency: int) -> AsyncIterator[Burst]:
-    client = FloorClient(url)
+async def floor(
+    target: Target,
+    concurrency: int,
+    *,
+    encode: Callable[[Any], bytes] | None = None,
+    decode: Callable[[bytes], Any] = json.loads,
+) -> AsyncIterator[Player]:
+    client = FloorClient(target.url, tls=target.tls, encode=encode, decode=decode)
 
     async def call(row: Row) -> CallResult:
         return await client.make(request_of(row))
 
     try:
-        yield partial(bounded_by_workers, call=call, concurrency=concurrency, read=_read_result)
+        yield Player.of(call, concurrency=concurrency, read=read_result)
     finally:
         await client.aclose()
 
 
-CONTESTANTS: dict[str, Contestant] = {
-    NAIVE: naive,
-    NAIVE_GATHER: naive_gather,
-    MAKE_PUBLIC: required_only(partial(ours_make, lane="public")),
-    MAKE: required_only(ours_make),
-    DIAL: required_only(ours_dial),
-    FLOOR: floor,
-}
-if find_spec("uvloop") and find_spec("orjson"):
-    CONTESTANTS |= {MAKE_EXTRA: ours_make, DIAL_EXTRA: ours_dial}
+@contextlib.asynccontextmanager
+async def floor_extra(target: Target, concurrency: int) -> AsyncIterator[Player]:
+    orjson = import_module("orjson")
+    encode = partial(orjson.dumps, default=dict)  # what a `CallRequest` holds is no dict
+    async with floor(target, concurrency, encode=encode, decode=orjson.loads) as player:
+        yield player

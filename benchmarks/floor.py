@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
+from collections.abc import Callable
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from talkstack_async import CallRequest, CallResult
@@ -19,7 +22,11 @@ from .workload import AGENT, KEY, PROJECT
 __all__ = ["FloorClient"]
 
 _find_length = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE).search
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_to_text = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _encode(value: Any) -> bytes:
+    return _to_text(value).encode()
 
 
 class _Connection(asyncio.Protocol):
@@ -29,8 +36,7 @@ class _Connection(asyncio.Protocol):
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
 
     def data_received(self, data: bytes) -> None:
         if self._rest:
@@ -56,7 +62,17 @@ class _Connection(asyncio.Protocol):
 class FloorClient:
     """Makes calls over a pool of bare connections. Nothing in it survives a bad day."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        encode: Callable[[Any], bytes] | None = None,
+        decode: Callable[[bytes], Any] = json.loads,
+    ) -> None:
+        self._encode = encode or _encode
+        self._decode = decode
+        self._tls = tls
         parts = urlsplit(url)
         self._address = (parts.hostname or "", parts.port or 80)
         self._head = (
@@ -67,19 +83,19 @@ class FloorClient:
         self._all: list[_Connection] = []
 
     async def make(self, call: CallRequest) -> CallResult:
-        body = _encode(
+        body = self._encode(
             {
                 "number": call.number,
                 "projectId": call.project_id or PROJECT,
                 "agentId": call.agent_id or AGENT,
                 "dynamicVariables": call.dynamic_variables,
             }
-        ).encode()
+        )
         connection = self._idle.pop() if self._idle else await self._connect()
         assert connection.transport is not None
         reply = connection.reply = asyncio.get_running_loop().create_future()
         connection.transport.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
-        placed = json.loads(await reply)["call"]
+        placed = self._decode(await reply)["call"]
         self._idle.append(connection)
         return CallResult(
             call_id=placed["call_id"], to=placed["to"], from_=placed["from"], raw=placed
@@ -93,6 +109,8 @@ class FloorClient:
 
     async def _connect(self) -> _Connection:
         host, port = self._address
-        _, connection = await asyncio.get_running_loop().create_connection(_Connection, host, port)
+        _, connection = await asyncio.get_running_loop().create_connection(
+            _Connection, host, port, ssl=self._tls
+        )
         self._all.append(connection)
         return connection

@@ -6,9 +6,36 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-__all__ = ["Cores", "allow_many_sockets", "describe", "pin", "progress", "today"]
+__all__ = [
+    "Cores",
+    "allow_many_sockets",
+    "describe",
+    "pin",
+    "progress",
+    "resident_mib",
+    "today",
+]
+
+# What the figures depend on, as far as it is installed.
+_PACKAGES = (
+    "aiohttp",
+    "attrs",
+    "cattrs",
+    "uvloop",
+    "orjson",
+    "twilio",
+    "openai",
+    "retell-sdk",
+    "elevenlabs",
+    "vapi-server-sdk",
+    "httpx",
+    "httpx2",
+    "httpx-aiohttp",
+    "pydantic",
+)
 
 
 class Cores:
@@ -43,13 +70,36 @@ def allow_many_sockets() -> None:
 
 def describe(cores: Cores) -> dict[str, str]:
     """Say what the figures depend on, and nothing that names the machine."""
-    names = ("aiohttp", "attrs", "cattrs")
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}",
         "cores": f"{cores.count}" + (", client and server on one each" if cores.are_apart else ""),
-        **{name: version(name) for name in names},
+        **{name: found for name in _PACKAGES if (found := _version(name))},
     }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def resident_mib() -> float:
+    """Return the memory this process holds now; where that is unknown, the most it ever held."""
+    try:
+        text = Path("/proc/self/status").read_text()
+    except OSError:
+        return _highest_ever_mib()
+    line = next(line for line in text.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
+
+
+def _highest_ever_mib() -> float:
+    import resource
+
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def today() -> str:

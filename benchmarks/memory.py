@@ -17,8 +17,8 @@ from pathlib import Path
 
 import attrs
 
-from .clients import make_client, request_of
-from .machine import allow_many_sockets, progress
+from .clients import extra_is, make_client, request_of
+from .machine import allow_many_sockets, progress, resident_mib
 from .target import Target
 from .workload import endless_rows
 
@@ -65,7 +65,7 @@ async def _stream(target: Target, requests: int) -> MemoryResult:
     settled, samples = 0.0, []
     cpu, wall = time.process_time(), time.perf_counter()
     async with (
-        make_client(target.url) as client,
+        make_client(target) as client,
         client.dispatcher(max_concurrency=_CONCURRENCY) as dispatcher,
     ):
         wanted = (request_of(row) for row, _ in zip(endless_rows(), range(requests), strict=False))
@@ -73,9 +73,9 @@ async def _stream(target: Target, requests: int) -> MemoryResult:
         async for _ in dispatcher.dial(wanted):
             done += 1
             if done == SETTLED_AFTER:
-                settled = _resident_mib()
+                settled = resident_mib()
             elif done > SETTLED_AFTER and done % _SAMPLE_EVERY == 0:
-                samples.append(_resident_mib())
+                samples.append(resident_mib())
                 if done % (requests // 20) < _SAMPLE_EVERY:
                     progress(f"{done:,} of {requests:,} calls, {samples[-1] - settled:+.2f} MiB")
         assert dispatcher.progress.placed == requests, dispatcher.progress
@@ -93,29 +93,14 @@ async def _stream(target: Target, requests: int) -> MemoryResult:
     )
 
 
-def _resident_mib() -> float:
-    try:
-        text = Path("/proc/self/status").read_text()
-    except OSError:
-        return _highest_ever_mib()
-    line = next(line for line in text.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
-
-
-def _highest_ever_mib() -> float:
-    import resource
-
-    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return highest / (1024 * 1024 if sys.platform == "darwin" else 1024)
-
-
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("requests", type=int)
     chosen = parser.parse_args()
     allow_many_sockets()
-    result = asyncio.run(_stream(Target(chosen.port), chosen.requests))
+    with extra_is(False):
+        result = asyncio.run(_stream(Target(chosen.port), chosen.requests))
     print(json.dumps(attrs.asdict(result)))
 
 

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeAlias
+
+import attrs
 
 __all__ = [
     "AGENT",
@@ -17,9 +22,11 @@ __all__ = [
     "PROJECT",
     "Answer",
     "Burst",
+    "Player",
     "Row",
+    "Tally",
+    "Until",
     "Witness",
-    "bounded_by_workers",
     "endless_rows",
     "rows",
 ]
@@ -65,15 +72,59 @@ class Witness:
             raise AssertionError(f"two calls got the id {call_id}")
         self._call_ids.add(call_id)
 
+    def failed(self, error: Exception) -> None:
+        """Hear of a call that failed; none may during the warm-up."""
+        raise error
+
+
+class Tally(Witness):
+    """A witness that expects failures, and counts what callers are told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: Counter[str] = Counter()
+
+    def __call__(self, number: str, answer: Answer) -> None:
+        super().__call__(number, answer)
+        self.told["placed"] += 1
+
+    def failed(self, error: Exception) -> None:
+        self.told[type(error).__name__] += 1
+
 
 class Burst(Protocol):
     """Places one call per row, a bounded number at a time; returns how many were placed."""
 
-    def __call__(self, rows: Sequence[Row], witness: Witness | None) -> Awaitable[int]: ...
+    def __call__(self, rows: Iterable[Row], witness: Witness | None) -> Awaitable[int]: ...
+
+
+@attrs.frozen
+class Player:
+    """What a contestant brings to the game.
+
+    Attributes:
+        burst: Places many calls.
+        call: Places one, where the contestant has a way to do that by itself.
+    """
+
+    burst: Burst
+    call: Callable[[Row], Awaitable[Any]] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        call: Callable[[Row], Awaitable[Any]],
+        *,
+        concurrency: int,
+        read: Callable[[Any], Answer],
+    ) -> Player:
+        """Make many calls out of one, with as many workers as there may be calls at once."""
+        burst = partial(bounded_by_workers, call=call, concurrency=concurrency, read=read)
+        return cls(burst, call)
 
 
 async def bounded_by_workers(
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     witness: Witness | None,
     *,
     call: Callable[[Row], Awaitable[Any]],
@@ -90,10 +141,36 @@ async def bounded_by_workers(
     async def work() -> int:
         placed = 0
         for row in source:
-            answer = await call(row)
+            await call(row)
             placed += 1
-            if witness is not None:
-                witness(row[0], read(answer))
         return placed
 
-    return sum(await asyncio.gather(*(work() for _ in range(concurrency))))
+    async def work_watched(witness: Witness) -> int:
+        placed = 0
+        for row in source:
+            try:
+                answer = await call(row)
+            except Exception as error:
+                witness.failed(error)
+            else:
+                witness(row[0], read(answer))
+                placed += 1
+        return placed
+
+    workers = (work() if witness is None else work_watched(witness) for _ in range(concurrency))
+    return sum(await asyncio.gather(*workers))
+
+
+class Until:
+    """Rows until some moment: for turns that are measured by the clock."""
+
+    def __init__(self, work: Sequence[Row], *, seconds: float) -> None:
+        self._work = work
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[Row]:
+        over = time.perf_counter() + self._seconds
+        for row in itertools.cycle(self._work):
+            if time.perf_counter() >= over:
+                return
+            yield row

@@ -1,12 +1,16 @@
-"""What holds for every test: it ends."""
+"""What holds for every test: it ends; and with or without what it runs."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -14,7 +18,37 @@ from tests.support import postgres
 from tests.support.clients import lane_is
 from tests.support.postgres import Databases
 
+# The extra `fast`.
+EXTRA = ("uvloop", "orjson")
+
 LONGEST = 120.0  # seconds; far more than any test takes, so that only a hang is cut short
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--extra-fast",
+        choices=["installed", "with", "without"],
+        default="installed",
+        help="the extra `fast`: orjson where it is installed (the default), uvloop for every "
+        "test and orjson, or neither of them even where they are installed",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    wanted = config.getoption("--extra-fast")
+    if wanted == "without":
+        for name in EXTRA:
+            sys.modules[name] = None  # type: ignore[assignment]  # so that an import fails
+    elif wanted == "with":
+        if missing := [name for name in EXTRA if find_spec(name) is None]:
+            raise pytest.UsageError(f"not installed: {', '.join(missing)}")
+        config.pluginmanager.register(EveryTestOnUvloop())
+
+
+class EveryTestOnUvloop:
+    @pytest.hookimpl
+    def pytest_asyncio_loop_factories(self) -> dict[str, Any]:
+        return {"uvloop": import_module("uvloop").new_event_loop}
 
 
 @pytest.fixture(autouse=True)
