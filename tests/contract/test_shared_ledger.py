@@ -267,6 +267,17 @@ async def test_what_was_written_before_is_true_a_second_time(ann: SharedLedger) 
     assert (found.unpriced, found.spent_micros) == (0, 5)
 
 
+async def test_a_text_that_cannot_be_stored_keeps_no_result_from_being_written(
+    ann: SharedLedger,
+) -> None:
+    campaign = await campaign_of(ann, 1)
+    taken = await claim_one(ann, campaign)
+    odd = settlement(taken, PLACED, call_id="c\x00\ud800", error="e\x00\udfff", detail="\x00")
+    assert await ann.settle([odd]) == [True]
+    ((_, (attempt,)),) = [pair async for pair in ann.export(campaign.campaign_id)]
+    assert (attempt.call_id, attempt.error) == ("c\ufffd?", "e\ufffd?")
+
+
 async def test_an_event_that_comes_to_two_workers_at_once_is_kept_once(
     ledgers: list[SharedLedger],
 ) -> None:

@@ -19,6 +19,7 @@ from ...clock import Clock
 from ...errors import LedgerBusyError, LedgerError, LedgerVersionError
 from ...telemetry import logger
 from .addresses import ServerAddress, driver
+from .postgres_text import StorableText
 from .postgres_transaction import Chain, PostgresTransaction
 from .translate import server_error
 from .writing import Waiting, WriterThread
@@ -44,10 +45,10 @@ _OLDEST = 140_000
 # What keeps a frozen or vanished client from holding its locks, and a vanished server from
 # holding us. Stronger than `on` is only `remote_apply`, and who has set it is to have it.
 _SESSION = (
-    "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '4s'; "
-    "SET statement_timeout = 0; SELECT set_config('synchronous_commit', "
-    "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' "
-    "ELSE 'on' END, false)"
+    "SET client_encoding = 'UTF8'; SET statement_timeout = 0; SET lock_timeout = '10s'; "
+    "SET idle_in_transaction_session_timeout = '4s'; "
+    "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+    "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)"
 )
 _KEEP_ALIVE = {
     "keepalives_idle": 10,
@@ -279,6 +280,7 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         connection = self._address.connect(**_KEEP_ALIVE)
         connection.execute(_SESSION, prepare=False)
+        connection.adapters.register_dumper(str, StorableText)
         return connection
 
     def _disconnect(self) -> None:
