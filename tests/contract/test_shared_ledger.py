@@ -267,6 +267,22 @@ async def test_what_was_written_before_is_true_a_second_time(ann: SharedLedger) 
     assert (found.unpriced, found.spent_micros) == (0, 5)
 
 
+async def test_texts_are_stored_as_they_are(ann: SharedLedger) -> None:
+    campaign = await campaign_of(ann, *range(1, 7))
+    odd = ['a "b" \\ c', "{x,y}", "NULL", "", "line\nbreak, tab\t", "é🎈\\"]
+    claims = (await claim(ann, campaign)).claims
+    told = [
+        settlement(each, AttemptState.REJECTED, error=text, detail=text)
+        for each, text in zip(claims, odd, strict=True)
+    ]
+    assert all(await ann.settle(told))
+    stored = [pair async for pair in ann.export(campaign.campaign_id)]
+    assert [contact.detail for contact, _ in stored] == odd
+    assert [attempt.error for _, (attempt,) in stored] == odd
+    calls = [f'{n} "\\ {{,}}' for n in range(3)]
+    assert await ann.claimed_calls(calls) == set()
+
+
 async def test_a_text_that_cannot_be_stored_keeps_no_result_from_being_written(
     ann: SharedLedger,
 ) -> None:
