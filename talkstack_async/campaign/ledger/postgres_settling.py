@@ -257,7 +257,7 @@ class _Batch:
         change(_ATTEMPT, attempts)
         change(_CONTACT, contacts)
         change(_COUNT, counts)
-        change(_SUPPRESS, sorted(self._suppressed))
+        change(_SUPPRESS, sorted(self._suppressed, key=lambda row: str(row[0])))
 
     def _matches(self, attempt: _Standing, settlement: Settlement) -> bool:
         owner = settlement.attempt_id
