@@ -789,6 +789,13 @@ async def test_suppressing_counts_what_is_new(ledger: Ledger) -> None:
     assert [entry.number async for entry in ledger.suppressions()] == [number(1), number(2)]
 
 
+async def test_many_numbers_are_looked_up_on_the_suppression_list_at_once(ledger: Ledger) -> None:
+    entry = Suppression(number=number(2), reason="asked", source="list", added_at=NOW)
+    await ledger.suppress([entry])
+    assert await ledger.suppressed_among([number(n) for n in (1, 2, 3)]) == {number(2)}
+    assert await ledger.suppressed_among([]) == set()
+
+
 # --- The audit, and life.
 
 

@@ -115,14 +115,16 @@ async def test_a_number_in_two_campaigns_is_taken_by_one_of_two_workers(
             ("down", enumerate(reversed(numbers), 1)),
         )
     ]
-    claimed = await asyncio.gather(
-        *(
-            claim(ledger, campaign, worker=worker, limit=10, admit=lambda _: 10)
-            for _ in range(10)
-            for ledger, campaign, worker in zip(ledgers, campaigns, (ANN, BOB), strict=True)
-        )
+
+    async def claim_all(ledger: SharedLedger, campaign: CampaignRecord, worker: str) -> list[str]:
+        claimed = [await claim(ledger, campaign, worker=worker, limit=10) for _ in range(12)]
+        return [taken.phone for each in claimed for taken in each.claims]
+
+    both = await asyncio.gather(
+        *map(claim_all, ledgers, campaigns, (ANN, BOB)),
     )
-    phones = Counter(taken.phone for each in claimed for taken in each.claims)
+
+    phones = Counter(both[0] + both[1])
     assert set(phones.values()) == {1}
     assert set(phones) == {number(n) for n in numbers}
     waiting = [
@@ -263,6 +265,33 @@ async def test_what_was_written_before_is_true_a_second_time(ann: SharedLedger) 
     found = await ann.campaign("spring")
     assert found is not None
     assert (found.unpriced, found.spent_micros) == (0, 5)
+
+
+async def test_texts_are_stored_as_they_are(ann: SharedLedger) -> None:
+    campaign = await campaign_of(ann, *range(1, 7))
+    odd = ['a "b" \\ c', "{x,y}", "NULL", "", "line\nbreak, tab\t", "é🎈\\"]
+    claims = (await claim(ann, campaign)).claims
+    told = [
+        settlement(each, AttemptState.REJECTED, error=text, detail=text)
+        for each, text in zip(claims, odd, strict=True)
+    ]
+    assert all(await ann.settle(told))
+    stored = [pair async for pair in ann.export(campaign.campaign_id)]
+    assert [contact.detail for contact, _ in stored] == odd
+    assert [attempt.error for _, (attempt,) in stored] == odd
+    calls = [f'{n} "\\ {{,}}' for n in range(3)]
+    assert await ann.claimed_calls(calls) == set()
+
+
+async def test_a_text_that_cannot_be_stored_keeps_no_result_from_being_written(
+    ann: SharedLedger,
+) -> None:
+    campaign = await campaign_of(ann, 1)
+    taken = await claim_one(ann, campaign)
+    odd = settlement(taken, PLACED, call_id="c\x00\ud800", error="e\x00\udfff", detail="\x00")
+    assert await ann.settle([odd]) == [True]
+    ((_, (attempt,)),) = [pair async for pair in ann.export(campaign.campaign_id)]
+    assert (attempt.call_id, attempt.error) == ("c\ufffd?", "e\ufffd?")
 
 
 async def test_an_event_that_comes_to_two_workers_at_once_is_kept_once(

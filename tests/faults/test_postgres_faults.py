@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from talkstack_async.campaign.ledger import SharedLedger, open_ledger
+from talkstack_async.campaign.ledger.postgres_writer import PostgresWriter
 from talkstack_async.campaign.records import (
     AttemptRecord,
     CallNow,
@@ -83,6 +84,17 @@ async def test_a_claim_whose_commit_was_cut_is_answered_and_happens_once(
         placed = [settlement(each, PLACED, call_id=each.phone) for each in claims]
         assert await ledger.settle(placed) == [True] * 3
         assert await ledger.verify() == []
+
+
+async def test_without_asking_what_became_of_it_a_claim_would_be_forgotten(
+    postgres_url: str, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PostgresWriter, "_is_committed", lambda *_: False)
+    async with opened(wire.url) as ledger:
+        campaign = await campaign_of(ledger, 1, 2, 3)
+        wire.cut(Cut.AFTER_COMMIT)
+        assert (await claim(ledger, campaign)).claims == ()
+        assert on_server(postgres_url, "SELECT count(*) FROM attempt") == [(3,)]
 
 
 @pytest.mark.parametrize("cut", list(Cut))

@@ -29,6 +29,7 @@ from ..records import (
 )
 from ..states import CampaignState, ContactState
 from .moments import from_ms, to_ms
+from .postgres_text import as_array
 from .postgres_transaction import PostgresTransaction
 from .stored import words_of
 from .writer import to_json
@@ -192,18 +193,19 @@ def _facts(
 ) -> _Facts:
     connection = transaction.connection
     numbers = [contact.number for contact in due]
-    suppressed = dict(connection.execute(_SUPPRESSED, (numbers,)).fetchall())
+    found = connection.execute(_SUPPRESSED, (as_array(numbers),))
+    suppressed = dict(found.fetchall())
     # Where there is but one campaign, a contact that was never tried has no history.
     if not connection.execute(_OTHER_CAMPAIGN, (campaign_id,)).fetchone():
         numbers = [contact.number for contact in due if contact.tries]
     earlier: dict[str, list[Earlier]] = {}
     found_open: set[str] = set()
     if numbers:
-        since = to_ms(now - _LOOK_BACK)
-        for number, at, campaign in connection.execute(_EARLIER, (numbers, since)):
+        given, since = as_array(numbers), to_ms(now - _LOOK_BACK)
+        for number, at, campaign in connection.execute(_EARLIER, (given, since)):
             attempt = Earlier(at=from_ms(at), campaign_id=campaign)
             earlier.setdefault(number, []).append(attempt)
-        found_open = {number for (number,) in connection.execute(_OPEN, (numbers,))}
+        found_open = {number for (number,) in connection.execute(_OPEN, (given,))}
     return _Facts(suppressed=suppressed, earlier=earlier, open=found_open)
 
 
@@ -273,9 +275,9 @@ class _Taking:
             said[1].append((contact.contact_id, attempt_id))
         if not self.claims:
             return
-        taken = [claim.contact_id for claim in self.claims]
+        taken = as_array(claim.contact_id for claim in self.claims)
         self._transaction.connection.execute(_TAKE, (taken,))
-        self._transaction.spend(self._campaign_id, unpriced=len(taken))
+        self._transaction.spend(self._campaign_id, unpriced=len(self.claims))
         for (_, tried), (because, of) in dials.items():
             why = to_json({"n": tried, **because})
             self._transaction.audit_all(self._at, "dial", why, of, campaign_id=self._campaign_id)
@@ -290,9 +292,9 @@ class _Taking:
                 self._campaign_id,
                 self._worker,
                 self._at,
-                [contact.contact_id for contact in contacts],
-                [contact.tries + 1 for contact in contacts],
-                [contact.number for contact in contacts],
+                as_array(contact.contact_id for contact in contacts),
+                as_array(contact.tries + 1 for contact in contacts),
+                as_array(contact.number for contact in contacts),
             ),
         )
         return dict(added.fetchall())

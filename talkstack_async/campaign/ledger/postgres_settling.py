@@ -15,6 +15,7 @@ import attrs
 from ..records import Reason, Settlement
 from ..states import AttemptState, ContactState, may_follow
 from .moments import to_ms
+from .postgres_text import as_array
 from .postgres_transaction import PostgresTransaction
 from .writer import to_json
 
@@ -115,11 +116,11 @@ def _place(transaction: PostgresTransaction, settlements: Sequence[Settlement]) 
     found = transaction.connection.execute(
         _PLACED,
         (
-            list(everyday),
-            [one.contact_id for one in given],
-            [one.worker for one in given],
-            [one.call_id for one in given],
-            [to_ms(one.at) for one in given],
+            as_array(everyday),
+            as_array(one.contact_id for one in given),
+            as_array(one.worker for one in given),
+            as_array(one.call_id for one in given),
+            as_array(to_ms(one.at) for one in given),
         ),
     )
     accepted = {attempt_id for (attempt_id,) in found}
@@ -127,7 +128,7 @@ def _place(transaction: PostgresTransaction, settlements: Sequence[Settlement]) 
     for state in _AFTER_PLACING:
         contacts = sorted(one.contact_id for one in placed if one.contact is state)
         if contacts:
-            transaction.connection.execute(_CONTACTS_PLACED, (int(state), contacts))
+            transaction.connection.execute(_CONTACTS_PLACED, (int(state), as_array(contacts)))
     _audit_placed(transaction, placed)
     return accepted
 
@@ -212,7 +213,7 @@ class _Batch:
     ) -> None:
         self._transaction = transaction
         self._connection = transaction.connection
-        ids = [settlement.attempt_id for settlement in settlements]
+        ids = as_array(settlement.attempt_id for settlement in settlements)
         self._standing = {
             attempt_id: _Standing(contact_id, campaign_id, AttemptState(state), *rest)
             for attempt_id, contact_id, campaign_id, state, *rest in self._connection.execute(
@@ -221,7 +222,7 @@ class _Batch:
         }
         calls = [settlement.call_id for settlement in settlements if settlement.call_id]
         self._owner_of_call = dict(
-            self._connection.execute(_KNOWN_CALLS, (calls,)).fetchall() if calls else ()
+            self._connection.execute(_KNOWN_CALLS, (as_array(calls),)).fetchall() if calls else ()
         )
         # By attempt and by contact: a statement changes each row once.
         self._attempts: dict[int, list[Any]] = {}

@@ -18,6 +18,7 @@ from ...errors import CampaignError, ClockJumpError
 from ..records import CampaignRecord
 from .chain import GENESIS, next_hash
 from .moments import from_ms
+from .postgres_text import as_array
 from .stored import CAMPAIGN_COLUMNS, campaign_of
 from .transaction import Rows, in_postgres
 from .writer import to_json
@@ -112,7 +113,7 @@ class PostgresTransaction:
         for campaign_id, (unpriced, spent) in sorted(self._money.items()):
             self.connection.execute(_MONEY, (unpriced, spent, campaign_id))
         if self._entries and self.chain is not None:
-            columns = [list(column) for column in zip(*self._entries, strict=True)]
+            columns = map(as_array, zip(*self._entries, strict=True))
             added = self.connection.execute(_ADD_ENTRIES, (self.chain.number, *columns))
             self.last_entry = (max(seq for (seq,) in added), self.chain.head)
 
@@ -136,8 +137,7 @@ class PostgresTransaction:
     def change_together(self, statement: LiteralString, rows: Rows) -> None:
         """Run a statement once over many rows, which it takes as one array for each column."""
         if rows:
-            columns = [list(column) for column in zip(*rows, strict=True)]
-            self.connection.execute(statement, columns)
+            self.connection.execute(statement, list(map(as_array, zip(*rows, strict=True))))
 
     # --- What both databases share.
 
@@ -171,7 +171,7 @@ class PostgresTransaction:
         return iter([number for (number,) in self.connection.execute(_IDS, (count,))])
 
     def many(self, values: Collection[Any]) -> Any:
-        return list(values)
+        return as_array(values)
 
     def campaign(self, campaign_id: int, *, lock: bool = False) -> CampaignRecord:
         statement = f"{_CAMPAIGN} FOR UPDATE" if lock else _CAMPAIGN
@@ -190,7 +190,7 @@ class PostgresTransaction:
         self.connection.execute(_ALONE, (_IMPORTING, campaign_id))
 
     def shards_of_others(self, campaign_id: int, workers: Collection[str]) -> list[int]:
-        found = self.connection.execute(_OF_OTHERS, (campaign_id, list(workers), _HELD_MS))
+        found = self.connection.execute(_OF_OTHERS, (campaign_id, as_array(workers), _HELD_MS))
         return [shard for (shard,) in found]
 
     # --- The audit.

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ...clock import Clock
-from ...errors import LedgerBusyError, LedgerError
+from ...errors import LedgerBusyError, LedgerError, LedgerVersionError
 from ...telemetry import logger
 from .addresses import ServerAddress, driver
+from .postgres_text import StorableText
 from .postgres_transaction import Chain, PostgresTransaction
 from .translate import server_error
 from .writing import Waiting, WriterThread
@@ -35,16 +36,19 @@ _LAST_PATIENCE_SECONDS = 5.0
 # Of a group that met another transaction: a deadlock, or a row that was added by both.
 _TRIES = 8
 _MET_ANOTHER = ("40001", "40P01", "23505")
-# By SQLSTATE: the server, or somebody who manages it, ends the connection.
-_ENDED = ("08", "57P", "25P03")
+# By SQLSTATE: the server, or somebody who manages it, ends the connection; or it leads to a server
+# that is not the one that is written to any more.
+_ENDED = ("08", "57P", "25P03", "25006")
+
+_OLDEST = 140_000
 
 # What keeps a frozen or vanished client from holding its locks, and a vanished server from
 # holding us. Stronger than `on` is only `remote_apply`, and who has set it is to have it.
 _SESSION = (
-    "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '4s'; "
-    "SET statement_timeout = 0; SELECT set_config('synchronous_commit', "
-    "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' "
-    "ELSE 'on' END, false)"
+    "SET client_encoding = 'UTF8'; SET statement_timeout = 0; SET lock_timeout = '10s'; "
+    "SET idle_in_transaction_session_timeout = '4s'; "
+    "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+    "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)"
 )
 _KEEP_ALIVE = {
     "keepalives_idle": 10,
@@ -104,6 +108,9 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
             self._connection = self._connect()
         except self._errors.Error as error:
             raise server_error(error, self._address.name) from None
+        if self._connection.info.server_version < _OLDEST:
+            self._disconnect()
+            raise LedgerVersionError(f"the ledger {self._address} needs PostgreSQL 14 or newer")
 
     def _end(self) -> None:
         self._disconnect()
@@ -137,6 +144,8 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
                 if not self._may_try_again(error) or tried == _TRIES:
                     self._fail_all(group, error)
                     return running
+                if tried > 1:
+                    self._pause.wait(min(_FIRST_PAUSE_SECONDS * tried, _LONGEST_PAUSE_SECONDS))
         self._fail_all(group, self._gone("was lost again and again"))
         return None
 
@@ -216,7 +225,7 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
         if status == "in progress":
             return None
         if status == "committed" and transaction.last_entry is not None:
-            # After a failover the number may be that of another transaction; the hash is not.
+            # After a crash or a failover the number may be another transaction's; the hash is not.
             seq, head = transaction.last_entry
             return connection.execute(_HASH, (seq,)).fetchall() == [(head,)]
         return bool(status == "committed")
@@ -241,7 +250,7 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
                 self._disconnect()
             else:
                 return self._connection
-        raise LedgerBusyError(f"{failure}: it was waited for") from None
+        raise LedgerBusyError(f"{failure}. It was waited for {self._patience:g} s") from None
 
     def _look_for_orphans(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         undecided = []
@@ -271,6 +280,7 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         connection = self._address.connect(**_KEEP_ALIVE)
         connection.execute(_SESSION, prepare=False)
+        connection.adapters.register_dumper(str, StorableText)
         return connection
 
     def _disconnect(self) -> None:

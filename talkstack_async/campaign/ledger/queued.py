@@ -159,7 +159,10 @@ class QueuedLedger(ReadsBeside, ABC):
             for claim in claims
         ]
         if released:
-            self._settle(released)
+            # If that fails as well, they are found by age.
+            self._settle(released).add_done_callback(
+                lambda done: done.cancelled() or done.exception()
+            )
 
     # --- Now and then, while a campaign runs.
 
