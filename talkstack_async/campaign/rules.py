@@ -32,7 +32,19 @@ _MOST_REMEMBERED = 20_000
 _DUST = Decimal("0.001")
 _MOST_MONEY = 1e12
 
+_MINUTE = timedelta(minutes=1)
+
 _Because: TypeAlias = "Mapping[str, Any]"
+_Place: TypeAlias = "tuple[Sequence[str], Sequence[str]]"
+
+
+@attrs.frozen
+class _Answer:
+    """That everybody at a place may be called, as long as nothing of it changes."""
+
+    since: datetime
+    until: datetime
+    decision: CallNow
 
 
 @attrs.frozen(kw_only=True)
@@ -56,9 +68,7 @@ class Rulebook:
             lambda self: Openings(self.settings.window, self.regions), takes_self=True
         ),
     )
-    _because: dict[Any, tuple[int, _Because]] = attrs.field(
-        init=False, repr=False, eq=False, factory=dict
-    )
+    _answers: dict[_Place, _Answer] = attrs.field(init=False, repr=False, eq=False, factory=dict)
 
     def decide(self, candidate: Candidate, now: datetime) -> Decision:
         """Say what to do with a contact at a given moment.
@@ -131,35 +141,39 @@ class Rulebook:
         return own if there is None else min(own, there)
 
     def _by_the_clock(self, candidate: Candidate, now: datetime) -> Decision:
+        place = (candidate.zones, candidate.regions)
+        known = self._answers.get(place)
+        if known is not None and known.since <= now < known.until:
+            return known.decision
         found = self.opening(candidate, now)
         if isinstance(found, Open):
-            return CallNow(because=self._why_now(candidate, now))
+            return self._remembered(place, found, now)
         if found.until is None:
             return Stop(reason=Reason.UNKNOWN_ZONE, detail=found.why)
         return Wait(until=found.until, reason=Reason.OUTSIDE_WINDOW, detail=found.why)
 
-    def _why_now(self, candidate: Candidate, now: datetime) -> _Because:
-        """Return the audit's words. They are the same for all of a place within a minute."""
+    def _remembered(self, place: _Place, found: Open, now: datetime) -> CallNow:
+        """Answer for all of a place: the audit's words are the same within a minute."""
+        until = now.replace(second=0, microsecond=0) + _MINUTE
+        if found.until is not None:
+            until = min(until, found.until)
+        decision = CallNow(because=self._why_now(place, now))
+        if len(self._answers) >= _MOST_REMEMBERED:
+            self._answers.clear()
+        self._answers[place] = _Answer(now, until, decision)
+        return decision
+
+    def _why_now(self, place: _Place, now: datetime) -> _Because:
         if self.settings.window.is_whole_day:
             return {"window": "00:00-24:00"}
-        key, minute = (candidate.zones, candidate.regions), int(now.timestamp() // 60)
-        known = self._because.get(key)
-        if known is not None and known[0] == minute:
-            return known[1]
-        if len(self._because) >= _MOST_REMEMBERED:
-            self._because.clear()
-        because = self._tell(candidate, now)
-        self._because[key] = (minute, because)
-        return because
-
-    def _tell(self, candidate: Candidate, now: datetime) -> _Because:
-        local = _local_times(candidate.zones, now)
+        zones, regions = place
+        local = _local_times(zones, now)
         because: dict[str, Any] = {"window": str(self.settings.window)}
         if len(local) > _MOST_LOCAL_TIMES:
             because["zones"] = len(local)
             local = dict([min(local.items(), key=_time), max(local.items(), key=_time)])
         because["local"] = local
-        ruled = [rule.region for rule in self.regions.of(candidate.regions)]
+        ruled = [rule.region for rule in self.regions.of(regions)]
         if ruled:
             because["regions"] = sorted(set(ruled))
             because["rules"] = self.regions.as_of.isoformat()

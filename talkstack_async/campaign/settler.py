@@ -47,9 +47,10 @@ class Settler:
 
     def add(self, settlement: Settlement) -> None:
         """Have a settlement written soon."""
+        if not self._waiting:
+            self._is_empty.clear()
+            self._news.set()
         self._waiting.append(settlement)
-        self._is_empty.clear()
-        self._news.set()
 
     async def flush(self, *, within_seconds: float) -> bool:
         """Wait until everything is written; say whether it is."""

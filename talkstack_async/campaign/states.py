@@ -25,6 +25,8 @@ class ContactState(IntEnum):
     REVIEW = 3  # a person must decide: `talkstack campaign resolve`
     EXCLUDED = 4  # must not be called; `reason` says why
 
+    __hash__ = int.__hash__
+
 
 class AttemptState(IntEnum):
     """Where an attempt stands; stored as a number."""
@@ -36,6 +38,8 @@ class AttemptState(IntEnum):
     RELEASED = 5  # certainly never sent, and not counted as a try
     UNKNOWN = 6  # the phone may have rung; evidence is being looked for
     LOST = 7  # looked for twice and not found
+
+    __hash__ = int.__hash__  # an enumeration hashes its name, in Python, for each look-up
 
 
 # Of one number there is never more than one of these, over all campaigns of a ledger.

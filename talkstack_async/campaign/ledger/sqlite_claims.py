@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from sqlite3 import Connection
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple, assert_never
 
 import attrs
 
+from ...wire.quick_json import decode_text
 from ..records import (
     Admit,
     CallNow,
@@ -18,7 +18,6 @@ from ..records import (
     Claim,
     Claimed,
     Decide,
-    Decision,
     Earlier,
     Reason,
     Stop,
@@ -63,9 +62,10 @@ _OPEN = (
 _OTHER_CAMPAIGN = "SELECT 1 FROM campaign WHERE campaign_id <> ? LIMIT 1"
 
 _LAST_ATTEMPT = "SELECT max(attempt_id) FROM attempt"
-_ADD_ATTEMPT = (
+_ADD_ATTEMPTS = (
     "INSERT INTO attempt (attempt_id, contact_id, campaign_id, n, number, state, worker, sent_at) "
-    "VALUES (?, ?, ?, ?, ?, 1, ?, ?)"
+    "SELECT ? + j.key, c.contact_id, c.campaign_id, c.tries + 1, c.number, 1, ?, ? "
+    "FROM json_each(?) j CROSS JOIN contact c ON c.contact_id = j.value"
 )
 _TAKE = (
     "UPDATE contact SET state = 1, attempts = attempts + 1, tries = tries + 1, reason = NULL, "
@@ -117,7 +117,7 @@ def claim(
     considered = 0
     if admitted > 0 and limit > 0:
         found = transaction.connection.execute(_DUE, (campaign_id, due_at, limit))
-        due = [_Due(*row) for row in found]
+        due = list(map(_Due._make, found))
         facts = _facts(transaction.connection, campaign_id, due=due, now=now)
         for contact in due:
             taking.act(contact, facts=facts, decide=decide)
@@ -175,11 +175,10 @@ class _Taking:
         self._at = to_ms(now)
         self._due_at = due_at
         self.claims: list[Claim] = []
-        self._attempts: list[tuple[Any, ...]] = []
         self._waits: list[tuple[Any, ...]] = []
         self._stops: list[tuple[Any, ...]] = []
-        self._whys: dict[tuple[int, int], tuple[Mapping[str, Any], str]] = {}
-        self._dials: dict[str, list[tuple[int, int]]] = {}
+        # What is said of a dial, and of whom: the rules hand out the same words for many.
+        self._dials: dict[tuple[int, int], tuple[Mapping[str, Any], list[tuple[int, int]]]] = {}
         # No attempt is ever deleted, and the transaction holds the write lock.
         (last,) = transaction.connection.execute(_LAST_ATTEMPT).fetchone()
         self._last_attempt = last or 0
@@ -187,10 +186,15 @@ class _Taking:
     def act(self, contact: _Due, *, facts: _Facts, decide: Decide) -> None:
         """Decide on a contact, and note what is to be written."""
         candidate = _candidate(contact, facts)
-        decision = self._decision(candidate, decide)
+        decision = decide(candidate, self._now)
         match decision:
-            case CallNow():
-                self._take(contact, candidate, decision)
+            case CallNow() if candidate.has_open:
+                # Whatever the rules say: two open attempts of a number could not be told apart.
+                self._wait(
+                    contact, Wait(until=self._now + _ELSEWHERE, reason=Reason.OPEN_ELSEWHERE)
+                )
+            case CallNow(because=because):
+                self._take(contact, candidate, because)
             case Wait():
                 self._wait(contact, decision)
             case Stop():
@@ -202,10 +206,13 @@ class _Taking:
         """Write everything that was noted."""
         connection = self._transaction.connection
         if self.claims:
-            connection.executemany(_ADD_ATTEMPT, self._attempts)
-            connection.execute(_TAKE, (to_json([taken.contact_id for taken in self.claims]),))
+            ids = to_json([taken.contact_id for taken in self.claims])
+            first = self.claims[0].attempt_id
+            connection.execute(_ADD_ATTEMPTS, (first, self._worker, self._at, ids))
+            connection.execute(_TAKE, (ids,))
             connection.execute(_RESERVE, (len(self.claims), self._campaign_id))
-            for why, dials in self._dials.items():
+            for (_, tried), (because, dials) in self._dials.items():
+                why = to_json({"n": tried, **because})
                 self._transaction.audit_all(
                     self._at, "dial", why, dials, campaign_id=self._campaign_id
                 )
@@ -214,50 +221,28 @@ class _Taking:
         if self._stops:
             connection.executemany(_STOP, self._stops)
 
-    def _decision(self, candidate: Candidate, decide: Decide) -> Decision:
-        decision = decide(candidate, self._now)
-        if candidate.has_open and isinstance(decision, CallNow):
-            # Whatever the rules say: two open attempts of a number could not be told apart.
-            return Wait(until=self._now + _ELSEWHERE, reason=Reason.OPEN_ELSEWHERE)
-        return decision
-
-    def _take(self, contact: _Due, candidate: Candidate, decision: CallNow) -> None:
+    def _take(self, contact: _Due, candidate: Candidate, because: Mapping[str, Any]) -> None:
         self._last_attempt += 1
-        attempt_id, tried = self._last_attempt, contact.tries + 1
-        self._attempts.append(
-            (
-                attempt_id,
-                contact.contact_id,
-                self._campaign_id,
-                tried,
-                contact.number,
-                self._worker,
-                self._at,
-            )
-        )
+        attempt_id, contact_id, number = self._last_attempt, contact.contact_id, contact.number
+        tried = contact.tries + 1
         self.claims.append(
             Claim(
                 attempt_id=attempt_id,
-                contact_id=contact.contact_id,
+                contact_id=contact_id,
                 campaign_id=self._campaign_id,
-                phone=contact.number,
+                phone=number,
                 variables=candidate.variables,
                 attempts=contact.attempts + 1,
                 worker=self._worker,
                 claimed_at=self._now,
             )
         )
-        dials = self._dials.setdefault(self._why(decision.because, tried), [])
-        dials.append((contact.contact_id, attempt_id))
-
-    def _why(self, because: Mapping[str, Any], tried: int) -> str:
-        """Return the audit's words as JSON. The rules hand out the same ones for many contacts."""
-        known = self._whys.get((id(because), tried))
-        if known is not None and known[0] is because:
-            return known[1]
-        text = to_json({"n": tried, **because})
-        self._whys[id(because), tried] = (because, text)
-        return text
+        key = (id(because), tried)
+        dials = self._dials.get(key)
+        if dials is None:
+            # The words are kept, so that nothing else can get their id meanwhile.
+            dials = self._dials[key] = (because, [])
+        dials[1].append((contact_id, attempt_id))
 
     def _wait(self, contact: _Due, decision: Wait) -> None:
         # Not due at once again, whatever the rules say: that would turn in circles.
@@ -297,7 +282,7 @@ def _candidate(contact: _Due, facts: _Facts) -> Candidate:
         number=number,
         zones=words_of(contact.zones),
         regions=words_of(contact.regions),
-        variables=json.loads(contact.variables),
+        variables=decode_text(contact.variables),
         attempts=contact.attempts,
         suppressed=facts.suppressed.get(number),
         earlier=tuple(facts.earlier.get(number, ())),

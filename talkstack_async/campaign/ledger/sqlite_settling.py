@@ -94,9 +94,11 @@ class _Standing:
 
 def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> Sequence[bool]:
     """See `Ledger.settle`."""
-    if all(map(_is_everyday, settlements)) and _place_all(transaction.connection, settlements):
-        _audit_placed(transaction, settlements)
-        return [True] * len(settlements)
+    if all(map(_is_everyday, settlements)):
+        moments = [to_ms(one.at) for one in settlements]
+        if _place_all(transaction.connection, settlements, moments):
+            _audit_placed(transaction, settlements, moments)
+            return [True] * len(settlements)
     batch = _Batch(transaction.connection, settlements)
     answers = [batch.accepts(settlement) for settlement in settlements]
     batch.write()
@@ -106,20 +108,20 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> Seque
     return answers
 
 
-def _audit_placed(transaction: Transaction, settlements: Sequence[Settlement]) -> None:
+def _audit_placed(
+    transaction: Transaction, settlements: Sequence[Settlement], moments: Sequence[int]
+) -> None:
     """Say of a whole batch that it was placed, in one line for each way it goes on."""
     groups: dict[tuple[int, ContactState, str], list[tuple[int, int, str | None, int]]] = {}
-    for one in settlements:
+    for one, at in zip(settlements, moments, strict=True):
         key = (one.campaign_id, one.contact, one.detail)
-        groups.setdefault(key, []).append(
-            (one.contact_id, one.attempt_id, one.call_id, to_ms(one.at))
-        )
+        groups.setdefault(key, []).append((one.contact_id, one.attempt_id, one.call_id, at))
     for (campaign_id, contact, detail), placed in groups.items():
         words = {"contact": _CONTACT_WORDS[contact], "reason": Reason.PLACED.value}
         if detail:
             words["detail"] = detail
-        at = max(moment for *_, moment in placed)
-        transaction.audit_all(at, "placed", to_json(words), placed, campaign_id=campaign_id)
+        latest = max(moment for *_, moment in placed)
+        transaction.audit_all(latest, "placed", to_json(words), placed, campaign_id=campaign_id)
 
 
 def _is_everyday(settlement: Settlement) -> bool:
@@ -135,7 +137,9 @@ def _is_everyday(settlement: Settlement) -> bool:
     )
 
 
-def _place_all(connection: Connection, settlements: Sequence[Settlement]) -> bool:
+def _place_all(
+    connection: Connection, settlements: Sequence[Settlement], moments: Sequence[int]
+) -> bool:
     """Settle a batch of placed calls if all of them are as they believe; otherwise change nothing.
 
     The compare-and-set is in the statement, and one count tells whether all were met. Of a
@@ -147,8 +151,8 @@ def _place_all(connection: Connection, settlements: Sequence[Settlement]) -> boo
         placed = connection.executemany(
             _PLACED,
             [
-                (one.call_id, to_ms(one.at), one.attempt_id, one.worker, one.contact_id)
-                for one in settlements
+                (one.call_id, at, one.attempt_id, one.worker, one.contact_id)
+                for one, at in zip(settlements, moments, strict=True)
             ],
         ).rowcount
     except IntegrityError:  # the id of a call that another attempt has
