@@ -18,7 +18,7 @@ from .shares import Take, fair_share, slots_of, to_offer, whether_to_take
 __all__ = ["Holdings", "Learnt"]
 
 # A shard is left to workers that have fewer for so long, and an offer stands for so long.
-_PATIENCE_SECONDS = 1.5
+_PATIENCE_SECONDS = 1.4
 _OFFER_SECONDS = 4.0
 # What nobody took is offered again after so long, then after twice as long, and so on.
 _AGAIN_SECONDS, _SELDOM_SECONDS = 20.0, 300.0

@@ -17,7 +17,8 @@ from .part import Slice
 __all__ = ["End", "Slices"]
 
 _AFTER_TROUBLE = 5.0
-# Others look into the queue every second.
+# Others look into the queue every second. Whoever comes back to a shard after that has had enough
+# patience (see `holdings`).
 _LEFT_SECONDS = 1.5
 
 
@@ -122,7 +123,7 @@ class Slices:
 
     def _leave(self, campaign_id: int) -> None:
         """Let others be quicker at the queue."""
-        self._rest(campaign_id, _about(_LEFT_SECONDS))
+        self._rest(campaign_id, _LEFT_SECONDS * random.uniform(1.0, 1.2))  # noqa: S311
 
     async def _let_go(self, piece: Slice) -> None:
         try:

@@ -156,7 +156,7 @@ class Worker:
     @property
     def standing(self) -> WorkerStanding:
         """How it stands now."""
-        ago = None if self._beat_at is None else self._clock.monotonic() - self._beat_at
+        ago = None if self._beat_at is None else self._clock.since_boot() - self._beat_at
         state = self._state
         return WorkerStanding(
             name=self.name,
@@ -193,11 +193,12 @@ class Worker:
             CampaignError: There is no campaign of the name it works for.
         """
         self._began_at = self._clock.now()
-        await self._look_round()
+        await self._announce()
         async with self._permits:
             queue = asyncio.create_task(self._engine.run())
             steward = asyncio.create_task(self._steward(until_done=until_done))
-            steward.add_done_callback(self._dismiss)
+            for task in (queue, steward):
+                task.add_done_callback(self._dismiss)
             try:
                 await self._over.wait()
             except asyncio.CancelledError:
@@ -208,6 +209,14 @@ class Worker:
         if self._failure is not None:
             raise self._failure
         return WorkerResult(name=self.name, is_done=self._is_done, progress=self.progress)
+
+    async def _announce(self) -> None:
+        """Let the others know that there is one more, if there is anything to do for it."""
+        try:
+            await self._look_round()
+        except CampaignError:
+            await self._ledger.retire(self.name)
+            raise
 
     async def _wind_up(self, queue: asyncio.Task[None], steward: asyncio.Task[None]) -> None:
         """Drain to the end in any case; who cancels that meanwhile has no patience for answers."""
@@ -275,7 +284,7 @@ class Worker:
                 in_flight=self._runs.busy,
             )
         )
-        self._beat_at = self._clock.monotonic()
+        self._beat_at = self._clock.since_boot()
         pieces = [Slice(*each) for each in await self._ledger.open_shards()]
         if self._only is not None:
             campaign = await self._ledger.campaign(self._only)
@@ -378,8 +387,8 @@ class Worker:
             self._failure = error
         self._over.set()
 
-    def _dismiss(self, steward: asyncio.Task[None]) -> None:
-        if not steward.cancelled() and (error := steward.exception()) is not None:
+    def _dismiss(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
 
