@@ -161,7 +161,7 @@ POINTS: dict[str, _Wrap] = {
     "after a look": (Evidence, "look", "after"),
     "after a look was noted": (SqliteLedger, "note_looks", "after"),
     "when an end was read": (Calls, "wait_until_final", "after"),
-    "while a row is checked": (importing, "_new_contact", "before"),
+    "while a row is checked": (importing, "new_contact", "before"),
 }
 
 
