@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +12,7 @@ import aiohttp
 import httpx
 import pytest
 from aiohttp.test_utils import TestServer
+from celery import signals
 from celery.contrib.testing.worker import start_worker
 
 from talkstack_async.campaign import Campaign, CampaignSettings, open_ledger
@@ -41,6 +42,18 @@ def service(environment: None, postgres_url: str, monkeypatch: pytest.MonkeyPatc
 def celery_tasks() -> ModuleType:
     # Once: Celery knows the tasks of a process by their names.
     return load("celery_tasks")
+
+
+@pytest.fixture
+def logging_as_it_is() -> Iterator[None]:
+    """Celery sets up the logging of a whole process, unless somebody else says it will."""
+
+    def leave(**_: object) -> None:
+        pass
+
+    signals.setup_logging.connect(leave)
+    yield
+    signals.setup_logging.disconnect(leave)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -108,7 +121,7 @@ async def test_an_aiohttp_service_works_and_tells_how_it_is(
 
 
 def test_a_celery_task_hands_people_to_a_campaign(
-    any_ledger: str, monkeypatch: pytest.MonkeyPatch
+    any_ledger: str, monkeypatch: pytest.MonkeyPatch, logging_as_it_is: None
 ) -> None:
     async def prepare() -> None:
         async with open_ledger(any_ledger) as ledger:

@@ -138,7 +138,7 @@ async def test_a_worker_that_comes_later_gets_its_fair_share(team: Team):
 async def test_a_worker_that_stops_leaves_its_shards_to_the_others_at_once(
     team: Team, emulator: EmulatorThread
 ):
-    await create(team.ledger, team.plan, phones(1200))
+    await create(team.ledger, team.plan, phones(800))
     first, second = await team.join(), await team.join()
     await until(lambda: held(first) > 2 and held(second) > 2)
     first.stop()
@@ -148,7 +148,7 @@ async def test_a_worker_that_stops_leaves_its_shards_to_the_others_at_once(
     assert first.standing.held == ()
     await until(lambda: held(second) == 16)
     await team.finish()
-    assert rings(emulator) == Counter(phones(1200))
+    assert rings(emulator) == Counter(phones(800))
 
 
 async def test_a_worker_for_one_campaign_leaves_the_others_alone(

@@ -95,7 +95,10 @@ def kill_again_and_again(plan: Plan, *, kills: int, seed: int) -> Counter[int | 
     return codes
 
 
-@pytest.mark.parametrize("follow", [True, False], ids=["followed", "placed"])
+@pytest.mark.parametrize(
+    "follow",
+    [pytest.param(True, id="followed"), pytest.param(False, id="placed", marks=pytest.mark.deep)],
+)
 def test_a_campaign_that_is_killed_at_every_point_rings_nobody_twice(
     emulator: EmulatorThread, tmp_path: Path, follow: bool
 ):

@@ -176,7 +176,7 @@ def test_without_the_fence_a_frozen_worker_rings_somebody_twice(
     assert rung_twice(emulator) != {}
 
 
-@pytest.mark.parametrize("how", ["fast", "immediate"])
+@pytest.mark.parametrize("how", ["immediate", pytest.param("fast", marks=pytest.mark.deep)])
 def test_a_restart_of_the_database_stops_the_workers_only_for_a_while(
     emulator: EmulatorThread, ledger: str, server: PostgresServer, how: str
 ):
