@@ -209,7 +209,7 @@ def _take_the_safety_off() -> None:
         for waiting in group:
             waiting.run(transaction)
         self._tell(writing._answer, group)
-        time.sleep(0.05)
+        time.sleep(0.2)
         transaction.commit()
 
     writing.Writer._attempt = attempt  # type: ignore[assignment, method-assign]
