@@ -10,6 +10,7 @@ import difflib
 import enum
 import importlib
 import inspect
+import re
 import sys
 import types
 import typing
@@ -26,12 +27,16 @@ ROOMS = [
     "talkstack_async.campaign",
     "talkstack_async.webhooks",
     "talkstack_async.emulator",
+    "talkstack_async.integrations.health",
+    "talkstack_async.integrations.ledger_metrics",
+    "talkstack_async.integrations.otel",
+    "talkstack_async.integrations.prometheus",
 ]
 
 
 def _signature(value: Any) -> str:
     try:
-        return str(inspect.signature(value))
+        return re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value)))
     except (TypeError, ValueError):
         return ""
 
