@@ -32,7 +32,7 @@ from .moments import from_ms, to_ms
 from .postgres_text import as_array
 from .postgres_transaction import PostgresTransaction
 from .stored import words_of
-from .writer import to_json
+from .transaction import to_json
 
 __all__ = ["claim"]
 

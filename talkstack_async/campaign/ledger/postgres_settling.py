@@ -17,7 +17,7 @@ from ..states import AttemptState, ContactState, may_follow
 from .moments import to_ms
 from .postgres_text import as_array
 from .postgres_transaction import PostgresTransaction
-from .writer import to_json
+from .transaction import to_json
 
 __all__ = ["settle"]
 

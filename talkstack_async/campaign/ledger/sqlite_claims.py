@@ -25,9 +25,9 @@ from ..records import (
 )
 from ..states import CampaignState, ContactState
 from .moments import from_ms, to_ms
-from .sqlite_campaigns import campaign_by_id
+from .sqlite_transaction import SqliteTransaction
 from .stored import words_of
-from .writer import Transaction, to_json
+from .transaction import to_json
 
 __all__ = ["claim"]
 
@@ -99,7 +99,7 @@ class _Facts:
 
 
 def claim(
-    transaction: Transaction,
+    transaction: SqliteTransaction,
     campaign_id: int,
     *,
     worker: str,
@@ -110,7 +110,7 @@ def claim(
     due_by: datetime | None = None,
 ) -> Claimed:
     """See `Ledger.claim`."""
-    campaign = campaign_by_id(transaction, campaign_id)
+    campaign = transaction.campaign(campaign_id)
     admitted = admit(campaign) if campaign.state is CampaignState.RUNNING else 0
     due_at = to_ms(due_by or now)
     taking = _Taking(transaction, campaign, worker=worker, now=now, due_at=due_at)
@@ -161,7 +161,7 @@ class _Taking:
 
     def __init__(
         self,
-        transaction: Transaction,
+        transaction: SqliteTransaction,
         campaign: CampaignRecord,
         *,
         worker: str,

@@ -15,7 +15,8 @@ import attrs
 from ..records import Reason, Settlement
 from ..states import AttemptState, ContactState, may_follow
 from .moments import to_ms
-from .writer import Transaction, to_json
+from .sqlite_transaction import SqliteTransaction
+from .transaction import to_json
 
 __all__ = ["settle"]
 
@@ -92,7 +93,7 @@ class _Standing:
         return self.is_last and (self.contact not in _CLOSED or to in _CLOSED)
 
 
-def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> Sequence[bool]:
+def settle(transaction: SqliteTransaction, settlements: Sequence[Settlement]) -> Sequence[bool]:
     """See `Ledger.settle`."""
     if all(map(_is_everyday, settlements)):
         moments = [to_ms(one.at) for one in settlements]
@@ -109,7 +110,7 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> Seque
 
 
 def _audit_placed(
-    transaction: Transaction, settlements: Sequence[Settlement], moments: Sequence[int]
+    transaction: SqliteTransaction, settlements: Sequence[Settlement], moments: Sequence[int]
 ) -> None:
     """Say of a whole batch that it was placed, in one line for each way it goes on."""
     groups: dict[tuple[int, ContactState, str], list[tuple[int, int, str | None, int]]] = {}
@@ -271,7 +272,7 @@ def _contact_row(settlement: Settlement) -> tuple[Any, ...]:
     return int(settlement.contact), next_at, settlement.reason.value, settlement.detail
 
 
-def _audit(transaction: Transaction, settlement: Settlement) -> None:
+def _audit(transaction: SqliteTransaction, settlement: Settlement) -> None:
     transaction.audit(
         to_ms(settlement.at),
         _WORDS[settlement.after],

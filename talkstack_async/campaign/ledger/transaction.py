@@ -6,15 +6,19 @@ four hot statements are not among them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, LiteralString, Protocol, TypeAlias
 
 from ..records import CampaignRecord
 
-__all__ = ["Rows", "Transaction", "in_postgres", "in_sqlite"]
+__all__ = ["Rows", "Transaction", "in_postgres", "in_sqlite", "to_json"]
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
+
+# One encoder for all: `json.dumps` with separators builds a new one each time.
+to_json: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Transaction(Protocol):

@@ -18,13 +18,11 @@ from talkstack_async.campaign.ledger import (
     campaigns,
     lists,
     resolving,
-    sqlite_campaigns,
     sqlite_claims,
     sqlite_recovering,
     sqlite_settling,
     sqlite_transaction,
     watching,
-    writer,
 )
 from talkstack_async.campaign.ledger.chain import GENESIS, Entry, check, next_hash
 from talkstack_async.campaign.ledger.files import create_file
@@ -143,13 +141,11 @@ STATEMENTS = {
         campaigns,
         lists,
         resolving,
-        sqlite_campaigns,
         sqlite_claims,
         sqlite_recovering,
         sqlite_settling,
         sqlite_transaction,
         watching,
-        writer,
     )
     for name, text in vars(module).items()
     if isinstance(text, str) and text.startswith(("SELECT", "UPDATE", "INSERT", "DELETE"))
