@@ -92,6 +92,18 @@ class Transaction(Protocol):
         """Add a line to the audit. No phone numbers, please: the contact's id says whose."""
         ...
 
+    def audit_all(
+        self,
+        at: int,
+        what: str,
+        words: str,
+        of: Sequence[tuple[Any, ...]],
+        *,
+        campaign_id: int,
+    ) -> None:
+        """Add one line that is said of many attempts at once; see `Auditing`."""
+        ...
+
 
 @lru_cache(maxsize=256)
 def in_sqlite(statement: str) -> str:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from talkstack_async.campaign.ledger import (
     campaigns,
+    claiming,
     lists,
     resolving,
     sqlite_claims,
@@ -139,6 +140,7 @@ STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": in_sqlite(text)
     for module in (
         campaigns,
+        claiming,
         lists,
         resolving,
         sqlite_claims,
