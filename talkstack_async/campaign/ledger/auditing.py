@@ -30,9 +30,16 @@ class Auditing(ABC):
     """
 
     def __init__(self, chain: Chain | None) -> None:
-        self.chain = chain
+        # In parts, because every entry changes the head.
+        self._number = None if chain is None else chain.number
+        self._head = "" if chain is None else chain.head
         # As columns: at, what, campaign, contact, attempt, detail, hash.
         self._entries: list[tuple[Any, ...]] = []
+
+    @property
+    def chain(self) -> Chain | None:
+        """What the next entry goes on from."""
+        return None if self._number is None else Chain(self._number, self._head)
 
     @abstractmethod
     def _find_chain(self) -> Chain:
@@ -52,13 +59,15 @@ class Auditing(ABC):
 
         `detail` may be JSON text already, where the same is said for many calls.
         """
-        chain = self.chain or self._find_chain()
+        if self._number is None:
+            found = self._find_chain()
+            self._number, self._head = found.number, found.head
         # Some control characters cannot be stored as text; in JSON they stand as escapes.
         text = detail if isinstance(detail, str) else to_json(detail)
-        ids = (campaign_id, contact_id, attempt_id)
-        head = next_hash(chain.head, chain.number, at, what, *ids, text)
-        self.chain = Chain(chain.number, head)
-        self._entries.append((at, what, *ids, text, head))
+        self._head = next_hash(
+            self._head, self._number, at, what, campaign_id, contact_id, attempt_id, text
+        )
+        self._entries.append((at, what, campaign_id, contact_id, attempt_id, text, self._head))
 
     def audit_all(
         self,

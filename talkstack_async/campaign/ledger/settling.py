@@ -166,16 +166,17 @@ class Batch:
         return True
 
     def attempts(self) -> list[tuple[Any, ...]]:
-        """Return rows of what `_attempt_row` says, and `attempt_id`.
+        """Return rows as `_attempt_row` makes them.
 
         None leaves what is there, except in `settled_at`.
         """
-        return [(*row, attempt_id) for attempt_id, row in self._attempts.items()]
+        return list(self._attempts.values())
 
     def contacts(self) -> list[tuple[Any, ...]]:
         """Return rows of `state`, `next_at`, `reason`, `detail`, `given_back`, `contact_id`."""
+        given_back = self._given_back.get
         return [
-            (*row, self._given_back[contact_id], contact_id)
+            (*row, given_back(contact_id, 0), contact_id)
             for contact_id, row in self._contacts.items()
         ]
 
@@ -216,14 +217,12 @@ class Batch:
             self.money[attempt.campaign_id] = (old[0] + unpriced, old[1] + spent)
 
     def _note(self, attempt: _Standing, settlement: Settlement) -> None:
-        row = _attempt_row(settlement)
+        row = _attempt_row(settlement, attempt.settled_at)
         before = self._attempts.get(settlement.attempt_id)
         if before is not None:
             # What was said of it before stays, where nothing new is said.
-            *old, _ = before
-            *new, settled_at = row
-            kept = (a if b is None else b for a, b in zip(old, new, strict=True))
-            row = (*kept, settled_at)
+            kept = (old if new is None else new for old, new in zip(before, row, strict=True))
+            row = (*tuple(kept)[:-2], *row[-2:])
         self._attempts[settlement.attempt_id] = row
         if not settlement.counts:
             self._given_back[attempt.contact_id] += 1
@@ -235,8 +234,8 @@ class Batch:
             self.suppressed.append((attempt.number, settlement.suppress, "call", at))
 
 
-def _attempt_row(settlement: Settlement) -> tuple[Any, ...]:
-    """Return its state, call id, disposition, seconds, cost, error, and the moment of the end."""
+def _attempt_row(settlement: Settlement, settled_at: int | None) -> tuple[Any, ...]:
+    """Return state, call id, disposition, seconds, cost, error, settled at, and the attempt."""
     disposition = settlement.disposition
     return (
         int(settlement.after),
@@ -245,7 +244,8 @@ def _attempt_row(settlement: Settlement) -> tuple[Any, ...]:
         settlement.seconds,
         settlement.cost_micros,
         settlement.error,
-        _settled_at(settlement),
+        settled_at,
+        settlement.attempt_id,
     )
 
 
