@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from talkstack_async.campaign.ledger import Ledger, open_ledger
@@ -391,6 +392,17 @@ async def test_an_attempt_is_settled_from_where_it_stands_only(ledger: Ledger) -
     assert await ledger.settle([forbidden]) == [False], "whatever the settlement allows"
     missing = settlement(taken, PLACED, attempt_id=taken.attempt_id + 1)
     assert await ledger.settle([missing]) == [False]
+
+
+async def test_a_placed_call_is_settled_from_where_it_was_believed_to_stand_only(
+    ledger: Ledger,
+) -> None:
+    campaign = await campaign_of(ledger, 1)
+    taken = await claim_one(ledger, campaign)
+    believed = settlement(taken, PLACED, before=(UNKNOWN,), call_id="c", contact=DONE)
+    believed = attrs.evolve(believed, reason=Reason.PLACED)
+    assert await ledger.settle([believed]) == [False]
+    assert await ledger.settle([attrs.evolve(believed, before=(DISPATCHING,))]) == [True]
 
 
 @pytest.mark.parametrize(

@@ -186,8 +186,8 @@ async def limit_pages(ledger: Any, limit: str) -> None:
     """Let the database not grow any further, as on a disk that is full."""
 
     def act(transaction: Any) -> None:
-        (pages,) = transaction.inner.connection.execute(f"PRAGMA {limit}").fetchone()
-        transaction.inner.connection.execute(f"PRAGMA max_page_count = {pages}")
+        (pages,) = transaction.connection.execute(f"PRAGMA {limit}").fetchone()
+        transaction.connection.execute(f"PRAGMA max_page_count = {pages}")
 
     await ledger._submit(act)
 
@@ -217,7 +217,7 @@ async def test_a_ledger_that_somebody_keeps_locked_stops_the_campaign(
 
 async def quick_to_give_up(ledger: Any) -> None:
     await ledger._submit(
-        lambda transaction: transaction.inner.connection.execute("PRAGMA busy_timeout = 50")
+        lambda transaction: transaction.connection.execute("PRAGMA busy_timeout = 50")
     )
 
 

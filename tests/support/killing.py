@@ -25,9 +25,10 @@ from talkstack_async.campaign.campaign import Campaign
 from talkstack_async.campaign.crew import Crew
 from talkstack_async.campaign.evidence import Evidence
 from talkstack_async.campaign.fence import FencedFlight
-from talkstack_async.campaign.ledger import open_ledger
-from talkstack_async.campaign.ledger import writer as writing
+from talkstack_async.campaign.ledger import open_ledger, writing
 from talkstack_async.campaign.ledger.sqlite import SqliteLedger
+from talkstack_async.campaign.ledger.sqlite_transaction import SqliteTransaction
+from talkstack_async.campaign.ledger.sqlite_writer import SqliteWriter
 from talkstack_async.campaign.runner import CampaignRunner
 from talkstack_async.campaign.settings import (
     CallingWindow,
@@ -144,8 +145,8 @@ POINTS: dict[str, _Wrap] = {
     "while the list is read": (SqliteLedger, "add_contacts", "after"),
     "when the list was read": (SqliteLedger, "finish_import", "after"),
     "before a claim": (SqliteLedger, "claim", "before"),
-    "before the commit": (writing.Transaction, "commit", "before"),
-    "after the commit": (writing.Transaction, "commit", "after"),
+    "before the commit": (SqliteTransaction, "commit", "before"),
+    "after the commit": (SqliteTransaction, "commit", "after"),
     "when a claim is answered": (SqliteLedger, "claim", "after"),
     "when a worker has a claim": (Crew, "_dial", "before"),
     "before the request": (HostPool, "exchange", "before"),
@@ -203,13 +204,14 @@ def _take_the_safety_off() -> None:
     for look in ("is_stale", "waited_too_long"):
         setattr(FencedFlight, look, property(lambda flight: False))
 
-    def attempt(self: writing.Writer, connection: Any, group: Any) -> None:
+    def attempt(self: SqliteWriter, group: Any) -> None:
+        connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
-        transaction = writing.Transaction(connection)
+        transaction = SqliteTransaction(connection)
         for waiting in group:
             waiting.run(transaction)
         self._tell(writing._answer, group)
         time.sleep(0.2)
         transaction.commit()
 
-    writing.Writer._attempt = attempt  # type: ignore[assignment, method-assign]
+    SqliteWriter._attempt = attempt  # type: ignore[method-assign]

@@ -11,8 +11,7 @@ from ..records import CampaignRecord
 from ..settings import CampaignSettings
 from ..states import CampaignState
 from .moments import to_ms
-from .transaction import Transaction
-from .writer import to_json
+from .transaction import Transaction, to_json
 
 __all__ = ["change_campaign", "create_campaign"]
 

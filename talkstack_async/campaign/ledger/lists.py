@@ -11,8 +11,7 @@ from ..records import NewContact, Reason, Suppression, Verdict
 from ..states import CampaignState, ContactState
 from .campaigns import change_campaign
 from .moments import to_ms
-from .transaction import Transaction
-from .writer import to_json
+from .transaction import Transaction, to_json
 
 __all__ = [
     "add_contacts",

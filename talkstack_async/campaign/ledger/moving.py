@@ -32,7 +32,6 @@ from .schema import prepare_server
 from .sqlite_recovering import recover
 from .sqlite_transaction import SqliteTransaction
 from .translate import translated
-from .writer import Transaction
 
 __all__ = ["Moved", "move_ledger", "move_ledger_here"]
 
@@ -135,9 +134,9 @@ def _marked(connection: sqlite3.Connection, address: ServerAddress, *, clock: Cl
     """Let nobody change the file any more, and make what is under way unknown."""
     token, now = os.urandom(16).hex(), clock.now()
     connection.execute("BEGIN IMMEDIATE")
-    transaction = Transaction(connection)
+    transaction = SqliteTransaction(connection)
     # What a new runner does first: whoever dispatched these has lost its lock, or is gone.
-    recover(SqliteTransaction(transaction), worker=_WORKER, now=now)
+    recover(transaction, worker=_WORKER, now=now)
     transaction.audit(to_ms(now), "ledger_moving", {"to": address.name, "token": token})
     transaction.commit()
     with _changing(connection):

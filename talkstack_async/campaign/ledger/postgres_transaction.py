@@ -7,7 +7,7 @@ here, and written just before the commit.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -16,17 +16,16 @@ import attrs
 from ...clock import Clock
 from ...errors import CampaignError, ClockJumpError
 from ..records import CampaignRecord
-from .chain import GENESIS, next_hash
+from .auditing import Auditing, Chain
 from .moments import from_ms
 from .postgres_text import as_array
 from .stored import CAMPAIGN_COLUMNS, campaign_of
 from .transaction import Rows, in_postgres
-from .writer import to_json
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["DATABASE_MS", "Chain", "PostgresTransaction"]
+__all__ = ["DATABASE_MS", "PostgresTransaction"]
 
 # The database's clock, as ledgers store moments. Not now(): that stands still in a transaction.
 DATABASE_MS = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -65,15 +64,7 @@ _OF_OTHERS = (
 )
 
 
-@attrs.frozen
-class Chain:
-    """A writer's own chain of the audit, and the hash of its last entry."""
-
-    number: int
-    head: str = GENESIS
-
-
-class PostgresTransaction:
+class PostgresTransaction(Auditing):
     """A `Transaction` on PostgreSQL.
 
     Args:
@@ -94,12 +85,11 @@ class PostgresTransaction:
         clock: Clock,
         most_skew: float | None,
     ) -> None:
+        super().__init__(chain)
         self.connection = connection
-        self.chain = chain
         self._most_skew = most_skew
         # Of each campaign: attempts that may still cost something, and what others have cost.
         self._money: dict[int, tuple[int, int]] = {}
-        self._entries: list[tuple[Any, ...]] = []
         self.last_entry: tuple[int, str] | None = None
         asked_at = clock.now()
         begun = connection.execute(_BEGIN, prepare=False)
@@ -138,6 +128,10 @@ class PostgresTransaction:
         """Run a statement once over many rows, which it takes as one array for each column."""
         if rows:
             self.connection.execute(statement, list(map(as_array, zip(*rows, strict=True))))
+
+    def _find_chain(self) -> Chain:
+        ((number,),) = self.connection.execute(_NEW_CHAIN).fetchall()
+        return Chain(number)
 
     # --- What both databases share.
 
@@ -192,49 +186,6 @@ class PostgresTransaction:
     def shards_of_others(self, campaign_id: int, workers: Collection[str]) -> list[int]:
         found = self.connection.execute(_OF_OTHERS, (campaign_id, as_array(workers), _HELD_MS))
         return [shard for (shard,) in found]
-
-    # --- The audit.
-
-    def audit(
-        self,
-        at: int,
-        what: str,
-        detail: Mapping[str, Any] | str,
-        *,
-        campaign_id: int | None = None,
-        contact_id: int | None = None,
-        attempt_id: int | None = None,
-    ) -> None:
-        if self.chain is None:
-            ((number,),) = self.connection.execute(_NEW_CHAIN).fetchall()
-            self.chain = Chain(number)
-        # NUL cannot be stored as text; in JSON it stands as an escape, which can.
-        text = detail if isinstance(detail, str) else to_json(detail)
-        ids = (campaign_id, contact_id, attempt_id)
-        head = next_hash(self.chain.head, self.chain.number, at, what, *ids, text)
-        self.chain = Chain(self.chain.number, head)
-        self._entries.append((at, what, *ids, text, head))
-
-    def audit_all(
-        self,
-        at: int,
-        what: str,
-        words: str,
-        of: Sequence[tuple[Any, ...]],
-        *,
-        campaign_id: int,
-    ) -> None:
-        """Add one line that is said of many attempts at once.
-
-        Args:
-            at: The moment.
-            what: What happened to them.
-            words: What is said of all, a JSON object as text.
-            of: Contact and attempt of each, and what is said of it alone.
-            campaign_id: Whose they are.
-        """
-        # `entries.said_of` and the readers know this form.
-        self.audit(at, what, f'{words[:-1]},"of":{to_json(of)}}}', campaign_id=campaign_id)
 
 
 def _skew(database: datetime, before: datetime, after: datetime) -> float:

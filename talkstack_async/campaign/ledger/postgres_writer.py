@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,8 +19,9 @@ from ...clock import Clock
 from ...errors import LedgerBusyError, LedgerError, LedgerVersionError
 from ...telemetry import logger
 from .addresses import ServerAddress, driver
+from .auditing import Chain
 from .postgres_text import StorableText
-from .postgres_transaction import Chain, PostgresTransaction
+from .postgres_transaction import PostgresTransaction
 from .translate import server_error
 from .writing import Waiting, WriterThread
 
@@ -115,18 +116,10 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
     def _end(self) -> None:
         self._disconnect()
 
-    def _write(self, group: list[Waiting[PostgresTransaction]]) -> None:
-        culprit = self._attempt(group)
-        if culprit is None or len(group) == 1:
-            return
-        # One bad operation must not fail the others, and they were rolled back with it.
-        for waiting in group:
-            self._attempt([waiting])
-
     def _attempt(
         self, group: Sequence[Waiting[PostgresTransaction]]
     ) -> Waiting[PostgresTransaction] | None:
-        """Run a group until its end is known; return the operation that spoilt it, if one did."""
+        # Until its end is known.
         for tried in range(1, _TRIES + 1):
             running = None
             try:
@@ -165,11 +158,10 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
                 self._connection.execute("ROLLBACK", prepare=False)
         return getattr(error, "sqlstate", None) in _MET_ANOTHER
 
-    def _fail_all(self, group: Iterable[Waiting[PostgresTransaction]], error: Exception) -> None:
+    def _translated(self, error: Exception) -> Exception:
         if isinstance(error, self._errors.Error):
-            error = server_error(error, self._address.name)
-        for waiting in group:
-            waiting.error = error
+            return server_error(error, self._address.name)
+        return error
 
     # --- The end of a transaction.
 

@@ -17,7 +17,7 @@ from .lock import RunnerLock
 from .queued import QueuedLedger
 from .sqlite_recovering import recover
 from .sqlite_transaction import SqliteTransaction
-from .writer import Operation, Writer
+from .sqlite_writer import SqliteWriter
 
 if TYPE_CHECKING:
     from .reading import Reading
@@ -38,7 +38,7 @@ class SqliteLedger(QueuedLedger):
         self._create = create
         self._busy_seconds = busy_seconds
         self._lock = RunnerLock(path) if exclusive else None
-        self._writer: Writer | None = None
+        self._writer: SqliteWriter | None = None
         self._is_closed = False
 
     @property
@@ -74,7 +74,7 @@ class SqliteLedger(QueuedLedger):
             self._lock.acquire()
         try:
             await asyncio.to_thread(self._prepare)
-            writer = Writer(self._connect, path=self.path)
+            writer = SqliteWriter(self._connect, path=self.path)
             await writer.open()
         except BaseException:
             if self._lock is not None:
@@ -110,9 +110,9 @@ class SqliteLedger(QueuedLedger):
         return self._write(lambda transaction: settling.settle(transaction, settlements))
 
     def _submit(self, operation: Callable[[SqliteTransaction], T]) -> asyncio.Future[T]:
-        return self._write(lambda transaction: operation(SqliteTransaction(transaction)))
+        return self._write(operation)
 
-    def _write(self, operation: Operation[T]) -> asyncio.Future[T]:
+    def _write(self, operation: Callable[[SqliteTransaction], T]) -> asyncio.Future[T]:
         if self._writer is None:
             raise NotStartedError("open the ledger with 'async with' first")
         return self._writer.submit(operation)

@@ -6,15 +6,19 @@ four hot statements are not among them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, LiteralString, Protocol, TypeAlias
 
 from ..records import CampaignRecord
 
-__all__ = ["Rows", "Transaction", "in_postgres", "in_sqlite"]
+__all__ = ["Rows", "Transaction", "in_postgres", "in_sqlite", "to_json"]
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
+
+# One encoder for all: `json.dumps` with separators builds a new one each time.
+to_json: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Transaction(Protocol):
@@ -86,6 +90,18 @@ class Transaction(Protocol):
         attempt_id: int | None = None,
     ) -> None:
         """Add a line to the audit. No phone numbers, please: the contact's id says whose."""
+        ...
+
+    def audit_all(
+        self,
+        at: int,
+        what: str,
+        words: str,
+        of: Sequence[tuple[Any, ...]],
+        *,
+        campaign_id: int,
+    ) -> None:
+        """Add one line that is said of many attempts at once; see `Auditing`."""
         ...
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -56,8 +56,15 @@ class WriterThread(Generic[X]):
         """Connect."""
         raise NotImplementedError
 
-    def _write(self, group: list[Waiting[X]]) -> None:
-        """Write a group, and note the result or the error of each."""
+    def _attempt(self, group: Sequence[Waiting[X]]) -> Waiting[X] | None:
+        """Run a group in one transaction; return the operation that spoilt it, if one did.
+
+        The result or the error of each is noted.
+        """
+        raise NotImplementedError
+
+    def _translated(self, error: Exception) -> Exception:
+        """Return an error of the driver as one of ours; any other as it is."""
         raise NotImplementedError
 
     def _end(self) -> None:
@@ -130,6 +137,19 @@ class WriterThread(Generic[X]):
             except queue.Empty:
                 return group, True
         return group, False
+
+    def _write(self, group: Sequence[Waiting[X]]) -> None:
+        culprit = self._attempt(group)
+        if culprit is None or len(group) == 1:
+            return
+        # One bad operation must not fail the others, and they were rolled back with it.
+        for waiting in group:
+            self._attempt([waiting])
+
+    def _fail_all(self, group: Iterable[Waiting[X]], error: Exception) -> None:
+        error = self._translated(error)
+        for waiting in group:
+            waiting.error = error
 
     def _tell(self, what: Callable[..., object], *args: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

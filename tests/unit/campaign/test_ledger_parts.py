@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from talkstack_async.campaign.ledger import (
     campaigns,
+    claiming,
     lists,
     resolving,
-    sqlite_campaigns,
+    settling,
     sqlite_claims,
     sqlite_recovering,
     sqlite_settling,
     sqlite_transaction,
     watching,
-    writer,
 )
 from talkstack_async.campaign.ledger.chain import GENESIS, Entry, check, next_hash
 from talkstack_async.campaign.ledger.files import create_file
@@ -141,15 +141,15 @@ STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": in_sqlite(text)
     for module in (
         campaigns,
+        claiming,
         lists,
         resolving,
-        sqlite_campaigns,
+        settling,
         sqlite_claims,
         sqlite_recovering,
         sqlite_settling,
         sqlite_transaction,
         watching,
-        writer,
     )
     for name, text in vars(module).items()
     if isinstance(text, str) and text.startswith(("SELECT", "UPDATE", "INSERT", "DELETE"))
