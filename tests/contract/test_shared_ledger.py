@@ -491,6 +491,7 @@ async def test_a_beat_says_what_is_held_and_what_lives_there(
     ids = {(one.campaign_id, shard) for shard in range(10)}
     assert standing.held == ids | {(two.campaign_id, 1), (two.campaign_id, 2)}
     assert standing.foreign == {one.campaign_id: 9}
+    assert standing.elsewhere == {one.campaign_id: 1}, "the one that was placed"
     assert standing.live_workers == 1
     assert (await ann.beat(beat_of(ANN))).live_workers == 2
     assert (await bob.beat(beat_of(BOB, state="draining"))).live_workers == 1
