@@ -73,6 +73,7 @@ _ADD_ATTEMPTS = (
     "FROM unnest(%s::bigint[], %s::smallint[], %s::text[]) AS v (contact_id, n, number) "
     "ON CONFLICT (number) WHERE state IN (1, 6) DO NOTHING RETURNING contact_id, attempt_id"
 )
+_WITHDRAW = "DELETE FROM attempt WHERE attempt_id = ANY(%s::bigint[])"
 _TAKE = (
     "UPDATE contact SET state = 1, attempts = attempts + 1, tries = tries + 1, reason = NULL, "
     "detail = NULL WHERE contact_id = ANY(%s::bigint[])"
@@ -105,8 +106,13 @@ class _Due(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class _Facts:
-    """What else the rules ask for, of all numbers of a batch."""
+    """What else the rules ask for, of all numbers of a batch.
 
+    Attributes:
+        is_alone: There is no other campaign.
+    """
+
+    is_alone: bool
     suppressed: dict[str, str]
     earlier: dict[str, list[Earlier]]
     open: set[str]
@@ -142,7 +148,9 @@ def claim(
             considered += 1
             if taking.wanted >= admitted:
                 break
-        taking.write()
+        taking.write(facts)
+        if taking.claims and campaign.settings.budget is None:
+            transaction.keep(campaign)
     next_at = None
     if considered < limit:
         ((found,),) = transaction.connection.execute(_NEXT_DUE, (shards, campaign_id)).fetchall()
@@ -196,17 +204,26 @@ def _facts(
     found = connection.execute(_SUPPRESSED, (as_array(numbers),))
     suppressed = dict(found.fetchall())
     # Where there is but one campaign, a contact that was never tried has no history.
-    if not connection.execute(_OTHER_CAMPAIGN, (campaign_id,)).fetchone():
+    is_alone = not connection.execute(_OTHER_CAMPAIGN, (campaign_id,)).fetchone()
+    if is_alone:
         numbers = [contact.number for contact in due if contact.tries]
     earlier: dict[str, list[Earlier]] = {}
     found_open: set[str] = set()
     if numbers:
-        given, since = as_array(numbers), to_ms(now - _LOOK_BACK)
-        for number, at, campaign in connection.execute(_EARLIER, (given, since)):
-            attempt = Earlier(at=from_ms(at), campaign_id=campaign)
-            earlier.setdefault(number, []).append(attempt)
-        found_open = {number for (number,) in connection.execute(_OPEN, (given,))}
-    return _Facts(suppressed=suppressed, earlier=earlier, open=found_open)
+        earlier = _earlier(transaction, numbers, now=now)
+        found_open = {number for (number,) in connection.execute(_OPEN, (as_array(numbers),))}
+    return _Facts(is_alone=is_alone, suppressed=suppressed, earlier=earlier, open=found_open)
+
+
+def _earlier(
+    transaction: PostgresTransaction, numbers: Sequence[str], *, now: datetime
+) -> dict[str, list[Earlier]]:
+    given, since = as_array(numbers), to_ms(now - _LOOK_BACK)
+    earlier: dict[str, list[Earlier]] = {}
+    for number, at, campaign in transaction.connection.execute(_EARLIER, (given, since)):
+        attempt = Earlier(at=from_ms(at), campaign_id=campaign)
+        earlier.setdefault(number, []).append(attempt)
+    return earlier
 
 
 class _Taking:
@@ -254,15 +271,17 @@ class _Taking:
             case _:
                 assert_never(decision)
 
-    def write(self) -> None:
+    def write(self, facts: _Facts) -> None:
         """Write everything that was noted."""
         if self._wanted:
-            self._take()
+            self._take(facts)
         self._transaction.change_together(_WAIT, self._waits)
         self._transaction.change_together(_STOP, self._stops)
 
-    def _take(self) -> None:
+    def _take(self, facts: _Facts) -> None:
         attempts = self._add_attempts()
+        if attempts and not facts.is_alone:
+            self._withdraw_late(attempts, facts)
         # What is said of a dial, and of whom: the rules hand out the same words for many.
         dials: dict[tuple[int, int], tuple[Mapping[str, Any], list[tuple[int, int]]]] = {}
         for contact, candidate, because in self._wanted:
@@ -298,6 +317,27 @@ class _Taking:
             ),
         )
         return dict(added.fetchall())
+
+    def _withdraw_late(self, attempts: dict[int, int], facts: _Facts) -> None:
+        """Take back attempts on numbers that others have rung since the facts were gathered.
+
+        From the moment the attempts were added nobody else can begin one on these numbers, and
+        what was begun before is seen now.
+        """
+        numbers = {
+            contact.contact_id: contact.number
+            for contact, *_ in self._wanted
+            if contact.contact_id in attempts
+        }
+        known = _earlier(self._transaction, list(numbers.values()), now=self._now)
+        late = [
+            attempts.pop(contact_id)
+            for contact_id, number in numbers.items()
+            # One of them is the attempt that was just added.
+            if len(known.get(number, ())) - 1 > len(facts.earlier.get(number, ()))
+        ]
+        if late:
+            self._transaction.connection.execute(_WITHDRAW, (as_array(late),))
 
     def _claim_of(self, contact: _Due, candidate: Candidate, *, attempt_id: int) -> Claim:
         return Claim(
