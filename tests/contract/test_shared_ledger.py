@@ -15,6 +15,7 @@ import attrs
 import pytest
 
 from talkstack_async.campaign.ledger import SharedLedger, open_ledger
+from talkstack_async.campaign.ledger.addresses import ServerAddress
 from talkstack_async.campaign.records import (
     Beat,
     CallNow,
@@ -642,3 +643,10 @@ async def test_each_writer_has_a_chain_of_its_own(
     assert len(chains) == 2
     assert min(chains.values()) >= 10
     assert await ledgers[1].verify() == []
+
+
+def test_every_connection_notices_a_server_that_vanished(postgres_url: str) -> None:
+    with ServerAddress.read(postgres_url).connect() as connection:
+        told = connection.info.get_parameters()
+    assert told["tcp_user_timeout"] == "15000"
+    assert told["keepalives_idle"] == "10"
