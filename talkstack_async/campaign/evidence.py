@@ -71,14 +71,27 @@ def _may_be_to(call: Call, phone: str) -> bool:
 
 
 class Evidence:
-    """Takes up attempts whose end is not known, and looks for them."""
+    """Takes up attempts whose end is not known, and looks for them.
+
+    Args:
+        began_at: When this run of the worker began: what it was dispatching before, nobody
+            settles any more.
+    """
 
     def __init__(
-        self, history: History, ledger: Ledger, *, worker: str, grace_seconds: float, clock: Clock
+        self,
+        history: History,
+        ledger: Ledger,
+        *,
+        worker: str,
+        grace_seconds: float,
+        clock: Clock,
+        began_at: datetime | None = None,
     ) -> None:
         self._history = history
         self._ledger = ledger
         self._worker = worker
+        self._began_at = began_at
         self._grace = timedelta(seconds=grace_seconds)
         self._clock = clock
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -97,6 +110,7 @@ class Evidence:
             worker=self._worker,
             before=now - self._grace,
             limit=_TAKEN_AT_ONCE,
+            own_before=self._began_at,
         )
         lag = timedelta(seconds=campaign.settings.evidence.history_lag_seconds)
         due = [one for one in unknown if one.looked_at is None or now - one.looked_at >= lag]

@@ -7,7 +7,7 @@ wants stays where it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
@@ -63,6 +63,9 @@ class Holdings:
         self.live = 1
         self.limits: dict[int, int] = {}
         self._foreign: Mapping[int, int] = {}
+        self._elsewhere: Mapping[int, int] = {}
+        # Taken since the ledger was last asked.
+        self._fresh: set[Slice] = set()
         self._coming: set[Slice] = set()
         self._offers: dict[Slice, _Offer] = {}
         self._passed: dict[Slice, float] = {}
@@ -83,6 +86,15 @@ class Holdings:
             for piece in self.held
             if piece.campaign_id == campaign_id and not self._is_offered(piece)
         }
+
+    def known_shards_of(self, campaign_id: int) -> set[int]:
+        """Return those of which it is known what others are still doing there."""
+        fresh = {piece.shard for piece in self._fresh if piece.campaign_id == campaign_id}
+        return self.shards_of(campaign_id) - fresh
+
+    def elsewhere(self, campaign_id: int) -> int:
+        """Return how many calls of a campaign other workers have placed, wherever."""
+        return self._elsewhere.get(campaign_id, 0)
 
     def foreign(self, campaign_id: int) -> int:
         """Return how many calls of other workers are under way in its shards."""
@@ -115,27 +127,39 @@ class Holdings:
         """Note that the ledger gave a piece."""
         self._coming.discard(piece)
         self.held.add(piece)
+        self._fresh.add(piece)
         self.open[piece.campaign_id] = self._open_with(piece)
 
     def drop(self, piece: Slice) -> None:
         """Note that a piece is not held any more."""
         self._coming.discard(piece)
         self.held.discard(piece)
+        self._fresh.discard(piece)
         self._offers.pop(piece, None)
 
-    def learn(self, standing: Standing, pieces: Iterable[Slice], *, now: float) -> Learnt:
+    def learn(
+        self,
+        standing: Standing,
+        pieces: Iterable[Slice],
+        *,
+        now: float,
+        held: Collection[Slice] | None = None,
+    ) -> Learnt:
         """Take in what the ledger says.
 
         Args:
             standing: The answer to a beat.
             pieces: In which something is left to do; asked for after the beat.
             now: The present moment.
+            held: What was held when the ledger was asked: of what was taken since, it could not
+                know. What is held now by default.
         """
         self.open = _by_campaign(pieces)
         self.live = max(1, standing.live_workers)
-        self._foreign = standing.foreign
+        self._foreign, self._elsewhere = standing.foreign, standing.elsewhere
         really = {Slice(campaign_id, shard) for campaign_id, shard in standing.held}
-        lost = frozenset(self.held - really)
+        self._fresh -= really
+        lost = frozenset(self.held.intersection(self.held if held is None else held) - really)
         for piece in lost:
             self.drop(piece)
         self._passed = {

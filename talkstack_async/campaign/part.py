@@ -38,27 +38,39 @@ class Part:
         shards: Those whose slots it uses.
         open_shards: Those of the whole campaign in which something is left to do.
         foreign: Calls under way in its shards that other workers began: they use its slots.
+        elsewhere: Calls of other workers in the whole campaign. More than their share may go on
+            while shares change, and then there is less here.
     """
 
     worker: str
     shards: frozenset[int] = frozenset()
     open_shards: tuple[int, ...] = ()
     foreign: int = 0
+    elsewhere: int = 0
     _limit: int = -1
     _slots: int = 0
 
-    def change(self, shards: Iterable[int], *, open_shards: Sequence[int], foreign: int) -> None:
+    def change(
+        self,
+        shards: Iterable[int],
+        *,
+        open_shards: Sequence[int],
+        foreign: int,
+        elsewhere: int = 0,
+    ) -> None:
         """Note what the worker has now."""
         self.shards = frozenset(shards)
         self.open_shards = tuple(sorted(open_shards))
         self.foreign = foreign
+        self.elsewhere = elsewhere
         self._limit = -1
 
     def slots(self, limit: int) -> int:
         """Say how many calls this runner may have at once, of those the campaign may have."""
         if limit != self._limit:  # asked for each call, and changed now and then
             own = sum(slots_of(shard, self.open_shards, limit) for shard in self.shards)
-            self._limit, self._slots = limit, max(0, own - self.foreign)
+            left = min(own - self.foreign, limit - self.elsewhere)
+            self._limit, self._slots = limit, max(0, left)
         return self._slots
 
     def of_pace(self) -> float:

@@ -385,12 +385,15 @@ class Standing:
         held: Campaign and shard of what the worker really holds.
         foreign: Active contacts in those shards whose attempt is still another worker's, by
             campaign; a campaign without any is left out.
+        elsewhere: Of the whole campaign, placed calls that other workers have, by campaign of
+            which the worker holds something.
         live_workers: Workers that live and take shards, this one included if it does.
     """
 
     held: frozenset[tuple[int, int]]
     foreign: Mapping[int, int]
     live_workers: int
+    elsewhere: Mapping[int, int] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

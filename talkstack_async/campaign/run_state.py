@@ -34,6 +34,7 @@ class RunState:
         campaign: As the last claim found it.
         part: What this run has of a campaign that other workers run, too; None if it is alone.
         worker: The name under which this run claims.
+        began_at: When it was made; no earlier run of its worker dials this campaign any more.
         stopping: Nothing more is to be dialled.
         failure: What ended the run, if something did.
         recorded: How many settlements were recorded.
@@ -51,6 +52,7 @@ class RunState:
     ) -> None:
         self.campaign = campaign
         self.clock = clock
+        self.began_at = clock.now()
         self.part = part
         self.worker = name_of_worker() if part is None else part.worker
         self.tally = Tally()

@@ -46,6 +46,8 @@ class Slices:
         holdings: What this worker holds.
         join: Has the run of a campaign at work.
         changed: Told that what is held of a campaign has changed.
+        taken: Told that a shard was taken. Its slots are used once the ledger was asked how many
+            calls go on there.
         rest: Takes nothing of a campaign from the queue for some seconds.
         clock: For the patience with other workers.
     """
@@ -58,6 +60,7 @@ class Slices:
         *,
         join: Callable[[int], Awaitable[object]],
         changed: Callable[[int], None],
+        taken: Callable[[], None],
         rest: Callable[[int, float], None],
         clock: Clock,
     ) -> None:
@@ -66,6 +69,7 @@ class Slices:
         self._holdings = holdings
         self._join = join
         self._changed = changed
+        self._taken = taken
         self._rest = rest
         self._clock = clock
         self._ends: dict[Slice, asyncio.Future[End]] = {}
@@ -137,6 +141,7 @@ class Slices:
         self._holdings.taking(piece)
         await self._ledger.hold(piece.campaign_id, piece.shard, worker=self._name)
         self._holdings.took(piece)
+        self._taken()
 
     def _begin(self, piece: Slice) -> asyncio.Future[End]:
         # The job before this one may have been lost with its queue.

@@ -70,6 +70,7 @@ class Watching:
             self._calls,
             self._ledger,
             worker=self._run.worker,
+            began_at=self._run.began_at,
             grace_seconds=self._grace_seconds,
             clock=self._run.clock,
         )
@@ -111,6 +112,7 @@ class Watching:
             worker=self._run.worker,
             before=self._run.clock.now() - timedelta(seconds=self._grace_seconds),
             limit=_AT_ONCE,
+            own_before=self._run.began_at,
         )
 
     def _found(self, attempt: OpenAttempt, call: Call) -> None:

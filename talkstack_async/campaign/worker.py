@@ -139,6 +139,7 @@ class Worker:
             self._holdings,
             join=self._runs.join,
             changed=self._share_out,
+            taken=self._haste.set,
             rest=self._engine.rest,
             clock=self._clock,
         )
@@ -252,6 +253,7 @@ class Worker:
 
     async def _steward(self, *, until_done: bool) -> None:
         while True:
+            self._haste.clear()  # first: what happens during the round is seen in the next
             await self._tick(until_done=until_done)
             await self._rest()
 
@@ -274,6 +276,7 @@ class Worker:
 
     async def _look_round(self) -> Learnt:
         """Say that this worker lives, and learn how things stand."""
+        held = frozenset(self._holdings.held)
         standing = await self._ledger.beat(
             Beat(
                 worker=self.name,
@@ -291,7 +294,7 @@ class Worker:
             if campaign is None:
                 raise CampaignError(f"there is no campaign {self._only!r} in the ledger")
             pieces = [each for each in pieces if each.campaign_id == campaign.campaign_id]
-        return self._holdings.learn(standing, pieces, now=self._clock.monotonic())
+        return self._holdings.learn(standing, pieces, now=self._clock.monotonic(), held=held)
 
     async def _obey(self, learnt: Learnt) -> None:
         """Do what follows from what the ledger says."""
@@ -325,14 +328,14 @@ class Worker:
         """Tell a run what it has now."""
         if (run := self._runs.get(campaign_id)) is not None:
             run.part.change(
-                self._holdings.shards_of(campaign_id),
+                self._holdings.known_shards_of(campaign_id),
                 open_shards=self._holdings.open.get(campaign_id, ()),
                 foreign=self._holdings.foreign(campaign_id),
+                elsewhere=self._holdings.elsewhere(campaign_id),
             )
 
     async def _rest(self) -> None:
         """Wait for the next round; less if something has happened."""
-        self._haste.clear()
         haste = asyncio.create_task(self._haste.wait())
         seconds = _BEAT_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311
         sleep = asyncio.create_task(self._clock.sleep(seconds))

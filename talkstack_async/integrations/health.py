@@ -86,6 +86,7 @@ class Health:
         self._turn = asyncio.Lock()
         self._trouble: str | None = None
         self._asked_at: float | None = None
+        self._asking: asyncio.Future[Any] | None = None
 
     async def examine(self) -> Finding:
         """Say whether all is well. The ledger is asked once a second at most."""
@@ -106,14 +107,24 @@ class Health:
             return self._trouble
 
     async def _ask_ledger(self) -> str | None:
+        # A question that is not answered yet is waited for, and not asked again: each holds one
+        # of the few threads that names are resolved in, too.
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ledger.campaigns())
+            self._asking.add_done_callback(_note_end)
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._ledger.campaigns()
+                await asyncio.shield(self._asking)
         except TalkstackError as error:
             return f"the ledger cannot be used: {error}"
         except TimeoutError:
             return f"the ledger has not answered within {self._timeout_seconds:g} s"
         return None
+
+
+def _note_end(asked: asyncio.Future[Any]) -> None:
+    if not asked.cancelled():
+        asked.exception()  # nobody may be left to be told
 
 
 def _troubles_of(standing: WorkerStanding) -> list[str]:

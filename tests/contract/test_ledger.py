@@ -566,6 +566,16 @@ async def test_a_worker_does_not_take_its_own_dispatching_attempts_for_stale(
     assert await ledger.settle([settlement(own, PLACED, call_id="a")]) == [True]
 
 
+async def test_a_worker_takes_what_an_earlier_run_of_its_left_behind(ledger: Ledger) -> None:
+    campaign = await campaign_of(ledger, 1, 2)
+    left = await claim_one(ledger, campaign)
+    await claim_one(ledger, campaign, now=at(20))
+    given: dict[str, Any] = {"worker": WORKER, "limit": 9, "own_before": at(10)}
+    assert await ledger.take_stale(campaign.campaign_id, before=at(0), **given) == []
+    (stale,) = await ledger.take_stale(campaign.campaign_id, before=at(3600), **given)
+    assert (stale.attempt_id, stale.state) == (left.attempt_id, UNKNOWN)
+
+
 async def test_placed_calls_are_followed_by_whoever_takes_them_over(ledger: Ledger) -> None:
     campaign = await campaign_of(ledger, 1, 2, 3)
     one, two, three = (await claim(ledger, campaign, worker="dead")).claims

@@ -15,6 +15,7 @@ import attrs
 import pytest
 
 from talkstack_async.campaign.ledger import SharedLedger, open_ledger
+from talkstack_async.campaign.ledger.addresses import ServerAddress
 from talkstack_async.campaign.records import (
     Beat,
     CallNow,
@@ -159,6 +160,66 @@ async def test_a_number_that_is_just_being_taken_is_waited_for(
     assert (await slow).claims == ()
     (contact,) = [contact async for contact, _ in ann.export(two.campaign_id)]
     assert (contact.state, contact.reason) == (READY, Reason.OPEN_ELSEWHERE)
+
+
+async def test_a_number_that_was_rung_while_it_was_decided_on_is_decided_on_again(
+    ann: SharedLedger, bob: SharedLedger
+) -> None:
+    one = await campaign_of(ann, 1, name="one")
+    two = await campaign_of(ann, row(1, number_=number(1)), row(2), name="two")
+    reached, go_on = threading.Event(), threading.Event()
+
+    def think(candidate: Candidate, now: datetime) -> Decision:
+        reached.set()
+        assert go_on.wait(60)
+        return CallNow()
+
+    slow = asyncio.create_task(claim(bob, two, worker=BOB, decide=think))
+    assert await asyncio.to_thread(reached.wait, 60)
+    # Its attempt is open no more, so nothing keeps Bob from one of his own.
+    rung = await claim_one(ann, one, worker=ANN)
+    await ann.settle([settlement(rung, PLACED, call_id="c")])
+    go_on.set()
+
+    assert [taken.phone for taken in (await slow).claims] == [number(2)]
+    waiting, _ = [contact async for contact, _ in ann.export(two.campaign_id)]
+    assert (waiting.state, waiting.reason) == (READY, Reason.OPEN_ELSEWHERE)
+    seen: list[Candidate] = []
+
+    def look(candidate: Candidate, now: datetime) -> Decision:
+        seen.append(candidate)
+        return CallNow()
+
+    await claim(bob, two, worker=BOB, now=at(61), decide=look)
+    assert [len(candidate.earlier) for candidate in seen] == [1], "the rules know of it now"
+
+
+@pytest.mark.parametrize(("paused", "claimed"), [(True, 0), (False, 1)])
+async def test_what_was_changed_during_a_claim_holds_for_it(
+    ann: SharedLedger, bob: SharedLedger, paused: bool, claimed: int
+) -> None:
+    campaign = await campaign_of(ann, 1)
+    reached, go_on = threading.Event(), threading.Event()
+
+    def think(candidate: Candidate, now: datetime) -> Decision:
+        reached.set()
+        assert go_on.wait(60)
+        return CallNow()
+
+    claiming = asyncio.create_task(
+        claim(bob, campaign, worker=BOB, decide=think, admit=lambda c: admit(c, wanted=9))
+    )
+    assert await asyncio.to_thread(reached.wait, 60)
+    if paused:
+        await ann.change_campaign(campaign.campaign_id, now=NOW, state=CampaignState.PAUSED)
+    else:
+        # Calls of the old project would not be found in the new one.
+        await settings_changed(ann, campaign, project_id="p2")
+    go_on.set()
+
+    found = await claiming
+    assert len(found.claims) == claimed
+    assert found.campaign.settings.project_id == ("p1" if paused else "p2")
 
 
 async def test_contacts_somebody_else_looks_at_are_left_out(
@@ -491,6 +552,7 @@ async def test_a_beat_says_what_is_held_and_what_lives_there(
     ids = {(one.campaign_id, shard) for shard in range(10)}
     assert standing.held == ids | {(two.campaign_id, 1), (two.campaign_id, 2)}
     assert standing.foreign == {one.campaign_id: 9}
+    assert standing.elsewhere == {one.campaign_id: 1}, "the one that was placed"
     assert standing.live_workers == 1
     assert (await ann.beat(beat_of(ANN))).live_workers == 2
     assert (await bob.beat(beat_of(BOB, state="draining"))).live_workers == 1
@@ -581,3 +643,10 @@ async def test_each_writer_has_a_chain_of_its_own(
     assert len(chains) == 2
     assert min(chains.values()) >= 10
     assert await ledgers[1].verify() == []
+
+
+def test_every_connection_notices_a_server_that_vanished(postgres_url: str) -> None:
+    with ServerAddress.read(postgres_url).connect() as connection:
+        told = connection.info.get_parameters()
+    assert told["tcp_user_timeout"] == "15000"
+    assert told["keepalives_idle"] == "10"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -19,7 +20,7 @@ from talkstack_async.integrations import health
 from talkstack_async.integrations.ledger_metrics import LedgerMetrics
 from talkstack_async.integrations.prometheus import exposition
 from tests.support.campaigns import client_for, phone, settings_for
-from tests.support.postgres import Databases, PostgresServer
+from tests.support.postgres import Databases, PostgresServer, on_server
 
 SETTINGS = CampaignSettings(project_id="p", agent_id="a", calls_per_second=7)
 CALLEE = "+12025550123"
@@ -83,6 +84,25 @@ async def test_a_database_that_is_gone_is_not_ready_until_it_is_back():
         databases.close()
     assert not gone.is_ready
     assert "hunter2" not in str(gone.document())
+
+
+async def test_a_ledger_that_does_not_answer_is_asked_by_one_probe_only(postgres_url: str):
+    clock = ManualClock()
+    async with open_ledger(postgres_url) as ledger:
+        await ledger.campaigns()
+        check = health.Health(ledger, timeout_seconds=0.05, clock=clock)
+        with psycopg.connect(postgres_url) as somebody:
+            somebody.execute("LOCK TABLE campaign")
+            for _ in range(5):
+                (reason,) = (await check.examine()).reasons
+                assert "has not answered" in reason
+                await clock.advance(2)
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            assert on_server(postgres_url, waiting) == [(1,)]
+        await asyncio.sleep(0)
+        await clock.advance(2)
+        slowly = health.Health(ledger, clock=clock)
+        assert (await slowly.examine()).is_ready
 
 
 async def test_a_worker_is_ready_while_it_works_and_not_once_it_drains(postgres_url: str):

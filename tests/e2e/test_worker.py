@@ -8,6 +8,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -21,6 +22,7 @@ from talkstack_async.campaign.worker import Worker, WorkerResult, run_worker
 from talkstack_async.clock import SystemClock
 from talkstack_async.emulator import EmulatorThread, Script
 from talkstack_async.errors import AuthenticationError, CampaignError, LedgerError
+from tests.support.ledgers import claim_one
 from tests.support.workers import Plan, client_for, create
 
 # Controls reach every worker within so many seconds.
@@ -312,6 +314,20 @@ async def test_a_cancelled_worker_gives_back_everything(team: Team, emulator: Em
     before = len(emulator.rings)
     await until(lambda: len(emulator.rings) > before + 50)
     assert max(rings(emulator).values()) == 1
+
+
+async def test_what_an_earlier_run_of_the_same_name_was_dispatching_is_looked_for(
+    team: Team, emulator: EmulatorThread
+):
+    # As when a run broke off with its ledger, and its results with it.
+    record = await create(team.ledger, team.plan, phones(3))
+    long_ago = SystemClock().now() - timedelta(minutes=1)
+    left = await claim_one(team.ledger, record, worker="ann", now=long_ago)
+    await team.join(name="ann")
+    (result,) = await team.finish()
+    assert result.is_done
+    assert result.progress.attempts[AttemptState.LOST] == 1
+    assert rings(emulator) == Counter(phones(3)), f"also {left.phone}, as the settings say"
 
 
 async def test_a_worker_is_healthy_while_the_ledger_hears_of_it(team: Team):

@@ -23,6 +23,13 @@ _EXAMPLE = "postgresql://user@host/database"
 # No host and no database has an @ in its name; a password that was not quoted brings one along.
 _PLAIN = re.compile(r"[\w.,:/%\[\] -]*")
 _CONNECT_SECONDS = 10
+# A server that vanished without a word is noticed in seconds; by itself TCP takes many minutes.
+_KEPT_ALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 
 def is_server(place: str | Path) -> bool:
@@ -84,7 +91,12 @@ class ServerAddress:
 
     def connect(self, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
         """Open a connection of one's own; it commits each statement unless told otherwise."""
-        given = {"autocommit": True, "application_name": "talkstack", **options}
+        given = {
+            "autocommit": True,
+            "application_name": "talkstack",
+            **_KEPT_ALIVE,
+            **options,
+        }
         if "connect_timeout" not in self.dsn:
             given.setdefault("connect_timeout", _CONNECT_SECONDS)
         connection: psycopg.Connection[tuple[Any, ...]] = driver().connect(self.dsn, **given)

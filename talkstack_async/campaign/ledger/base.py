@@ -143,12 +143,19 @@ class Ledger(Protocol):
         ...
 
     async def take_stale(
-        self, campaign_id: int, *, worker: str, before: datetime, limit: int
+        self,
+        campaign_id: int,
+        *,
+        worker: str,
+        before: datetime,
+        limit: int,
+        own_before: datetime | None = None,
     ) -> Sequence[OpenAttempt]:
         """Take over attempts that were sent before a moment and have no end.
 
         Those are unknown, or dispatching in somebody else's name (which become unknown). Whoever
-        had them cannot settle them any more.
+        had them cannot settle them any more. Dispatching ones of this worker are left to it,
+        unless they are older than `own_before`, too: those an earlier run of its left behind.
         """
         ...
 

@@ -5,7 +5,7 @@ How contacts are found and written is the matter of each database.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias, assert_never
 
@@ -64,8 +64,13 @@ class Due(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class _Facts:
-    """What else the rules ask for, of all numbers of a batch."""
+    """What else the rules ask for, of all numbers of a batch.
 
+    Attributes:
+        is_alone: There is no other campaign.
+    """
+
+    is_alone: bool
     suppressed: dict[str, str]
     earlier: dict[str, list[Earlier]]
     open: set[str]
@@ -105,6 +110,7 @@ class Taking:
         self._now = now
         self._due_at = due_at
         self._considered = 0
+        self._is_alone = True
         self.at = to_ms(now)
         self.worker = worker
         self.wanted: list[_Wanted] = []
@@ -115,11 +121,28 @@ class Taking:
     def decide_on(self, due: Sequence[Due], *, decide: Decide, admitted: int) -> None:
         """Decide on one after the other, until enough are to be called."""
         facts = _facts(self._transaction, self._campaign.campaign_id, due=due, now=self._now)
+        self._is_alone = facts.is_alone
         for contact in due:
             self._decide(contact, facts=facts, decide=decide)
             self._considered += 1
             if len(self.wanted) >= admitted:
                 break
+
+    def rung_meanwhile(self, added: Collection[int]) -> list[int]:
+        """Return who was rung by others since it was decided on, of contacts with a new attempt.
+
+        That attempt is among the earlier ones by now.
+        """
+        if self._is_alone or not added:
+            return []
+        wanted = [each for each in self.wanted if each[0].contact_id in added]
+        numbers = [contact.number for contact, _, _ in wanted]
+        known = _earlier(self._transaction, numbers, now=self._now)
+        return [
+            contact.contact_id
+            for contact, candidate, _ in wanted
+            if len(known.get(contact.number, ())) - 1 > len(candidate.earlier)
+        ]
 
     def take(self, attempts: Iterable[int | None]) -> None:
         """Claim those that are wanted, each with its new attempt.
@@ -221,17 +244,27 @@ def _facts(
     numbers = [contact.number for contact in due]
     suppressed = dict(transaction.rows(_SUPPRESSED, (transaction.many(numbers),)))
     # Where there is but one campaign, a contact that was never tried has no history.
-    if not transaction.rows(_OTHER_CAMPAIGN, (campaign_id,)):
+    is_alone = not transaction.rows(_OTHER_CAMPAIGN, (campaign_id,))
+    if is_alone:
         numbers = [contact.number for contact in due if contact.tries]
     earlier: dict[str, list[Earlier]] = {}
     found_open: set[str] = set()
     if numbers:
-        given, since = transaction.many(numbers), to_ms(now - _LOOK_BACK)
-        for number, at, campaign in transaction.rows(_EARLIER, (given, since)):
-            attempt = Earlier(at=from_ms(at), campaign_id=campaign)
-            earlier.setdefault(number, []).append(attempt)
+        earlier = _earlier(transaction, numbers, now=now)
+        given = transaction.many(numbers)
         found_open = {number for (number,) in transaction.rows(_OPEN, (given,))}
-    return _Facts(suppressed=suppressed, earlier=earlier, open=found_open)
+    return _Facts(is_alone=is_alone, suppressed=suppressed, earlier=earlier, open=found_open)
+
+
+def _earlier(
+    transaction: Transaction, numbers: Sequence[str], *, now: datetime
+) -> dict[str, list[Earlier]]:
+    given, since = transaction.many(numbers), to_ms(now - _LOOK_BACK)
+    earlier: dict[str, list[Earlier]] = {}
+    for number, at, campaign in transaction.rows(_EARLIER, (given, since)):
+        attempt = Earlier(at=from_ms(at), campaign_id=campaign)
+        earlier.setdefault(number, []).append(attempt)
+    return earlier
 
 
 def _candidate(contact: Due, facts: _Facts) -> Candidate:

@@ -41,6 +41,7 @@ _ADD_ATTEMPTS = (
     "FROM unnest(%s::bigint[], %s::smallint[], %s::text[]) AS v (contact_id, n, number) "
     "ON CONFLICT (number) WHERE state IN (1, 6) DO NOTHING RETURNING contact_id, attempt_id"
 )
+_WITHDRAW = "DELETE FROM attempt WHERE attempt_id = ANY(%s::bigint[])"
 _TAKE = (
     "UPDATE contact SET state = 1, attempts = attempts + 1, tries = tries + 1, reason = NULL, "
     "detail = NULL WHERE contact_id = ANY(%s::bigint[])"
@@ -82,6 +83,8 @@ def claim(
         due = _due(transaction, campaign_id, shards=shards, due_at=due_at, limit=limit)
         taking.decide_on(due, decide=decide, admitted=admitted)
         _write(transaction, campaign_id, taking)
+        if taking.claims and campaign.settings.budget is None:
+            transaction.keep(campaign)
     next_due = None
     if taking.saw_all(limit):
         ((next_due,),) = transaction.connection.execute(_NEXT_DUE, (shards, campaign_id))
@@ -126,6 +129,11 @@ def _due(
 def _write(transaction: PostgresTransaction, campaign_id: int, taking: Taking) -> None:
     if taking.wanted:
         attempts = _add_attempts(transaction, campaign_id, taking)
+        # From the moment the attempts were added nobody else can begin one on these numbers, and
+        # what was begun before is seen now.
+        if late := taking.rung_meanwhile(attempts):
+            withdrawn = as_array(attempts.pop(contact_id) for contact_id in late)
+            transaction.connection.execute(_WITHDRAW, (withdrawn,))
         taking.take(attempts.get(contact.contact_id) for contact, _, _ in taking.wanted)
     if taking.claims:
         taken = as_array(claim.contact_id for claim in taking.claims)

@@ -31,11 +31,11 @@ _BEAT = (
 )
 _HELD = "SELECT campaign_id, shard FROM holding WHERE worker = %s"
 # The condition on two states is the one of the partial index.
-_FOREIGN = (
-    "SELECT c.campaign_id, count(*) FROM contact c "
-    "JOIN holding h ON h.campaign_id = c.campaign_id AND h.shard = c.shard "
+_OTHERS = (
+    "SELECT c.campaign_id, count(h.worker), count(*) FILTER (WHERE a.state = 2) FROM contact c "
     "JOIN attempt a ON a.contact_id = c.contact_id AND a.n = c.tries "
-    "WHERE h.worker = %s AND c.campaign_id = ANY(%s::integer[]) "
+    "LEFT JOIN holding h ON h.campaign_id = c.campaign_id AND h.shard = c.shard "
+    "AND h.worker = %s WHERE c.campaign_id = ANY(%s::integer[]) "
     "AND c.state IN (1, 3) AND c.state = 1 AND a.worker <> %s GROUP BY c.campaign_id"
 )
 _LIVE = (
@@ -83,10 +83,15 @@ def beat(transaction: PostgresTransaction, beat: Beat) -> Standing:
     connection.execute(_BEAT, (worker, beat.host, beat.pid, began_at, beat.state, beat.in_flight))
     held = frozenset(connection.execute(_HELD, (worker,)).fetchall())
     campaigns = sorted({campaign_id for campaign_id, _ in held})
-    foreign = connection.execute(_FOREIGN, (worker, campaigns, worker)).fetchall()
+    others = connection.execute(_OTHERS, (worker, campaigns, worker)).fetchall()
     connection.execute(_FORGET, (_REMEMBERED_SECONDS * 1000,))
     ((live,),) = connection.execute(_LIVE, (LIVE_SECONDS * 1000,)).fetchall()
-    return Standing(held=held, foreign=dict(foreign), live_workers=live)
+    return Standing(
+        held=held,
+        foreign={campaign_id: count for campaign_id, count, _ in others if count},
+        elsewhere={campaign_id: count for campaign_id, _, count in others if count},
+        live_workers=live,
+    )
 
 
 def retire(transaction: PostgresTransaction, worker: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 import attrs
 
 from ...clock import Clock
-from ...errors import CampaignError, ClockJumpError
+from ...errors import CampaignError, ClockJumpError, LedgerBusyError
 from ..records import CampaignRecord
 from .auditing import Auditing, Chain
 from .moments import from_ms
@@ -39,6 +39,7 @@ _BEGIN = (
     f"SELECT pg_current_xact_id()::text, {DATABASE_MS}"
 )
 _CAMPAIGN = f"SELECT {CAMPAIGN_COLUMNS} FROM campaign WHERE campaign_id = %s"  # noqa: S608  # columns
+_KEEP = f"{_CAMPAIGN} FOR KEY SHARE"
 _MONEY = (
     "UPDATE campaign SET unpriced = unpriced + %s, spent_micros = spent_micros + %s "
     "WHERE campaign_id = %s"
@@ -62,6 +63,12 @@ _OF_OTHERS = (
     "WHERE h.campaign_id = %s AND h.worker <> ALL(%s::text[]) "
     f"AND greatest(h.since_at, w.beat_at) > {DATABASE_MS} - %s"
 )
+
+
+class _ChangedError(LedgerBusyError):
+    """What was read is not so any more; run again, everything may go well."""
+
+    sqlstate = "40001"  # as PostgreSQL says it at higher levels of isolation
 
 
 class PostgresTransaction(Auditing):
@@ -179,6 +186,16 @@ class PostgresTransaction(Auditing):
             unpriced=record.unpriced + unpriced,
             spent_micros=record.spent_micros + spent,
         )
+
+    def keep(self, campaign: CampaignRecord) -> None:
+        """Make sure that a campaign is as it was read, and stays so until this is committed.
+
+        What it has spent may change: that does not wait for this, nor this for that.
+        """
+        row = self.connection.execute(_KEEP, (campaign.campaign_id,)).fetchone()
+        found = None if row is None else campaign_of(row)
+        if found is None or (found.state, found.settings) != (campaign.state, campaign.settings):
+            raise _ChangedError("the campaign was changed meanwhile, again and again: run again")
 
     def import_alone(self, campaign_id: int) -> None:
         self.connection.execute(_ALONE, (_IMPORTING, campaign_id))

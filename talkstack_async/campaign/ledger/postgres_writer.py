@@ -43,20 +43,14 @@ _ENDED = ("08", "57P", "25P03", "25006")
 
 _OLDEST = 140_000
 
-# What keeps a frozen or vanished client from holding its locks, and a vanished server from
-# holding us. Stronger than `on` is only `remote_apply`, and who has set it is to have it.
+# What keeps a frozen or vanished client from holding its locks. Stronger than `on` is only
+# `remote_apply`, and who has set it is to have it.
 _SESSION = (
     "SET client_encoding = 'UTF8'; SET statement_timeout = 0; SET lock_timeout = '10s'; "
     "SET idle_in_transaction_session_timeout = '4s'; "
     "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
     "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)"
 )
-_KEEP_ALIVE = {
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
 _STATUS = "SELECT pg_xact_status(%s::text::xid8)"
 _HASH = "SELECT hash FROM audit WHERE seq = %s"
 _NOT_YET_BEGUN = "22023"  # there is no transaction of that number on this server
@@ -270,7 +264,7 @@ class PostgresWriter(WriterThread[PostgresTransaction]):
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        connection = self._address.connect(**_KEEP_ALIVE)
+        connection = self._address.connect()
         connection.execute(_SESSION, prepare=False)
         connection.adapters.register_dumper(str, StorableText)
         return connection

@@ -118,14 +118,26 @@ class QueuedLedger(ReadsBeside, ABC):
         return await self._settle(settlements) if settlements else []
 
     async def take_stale(
-        self, campaign_id: int, *, worker: str, before: datetime, limit: int
+        self,
+        campaign_id: int,
+        *,
+        worker: str,
+        before: datetime,
+        limit: int,
+        own_before: datetime | None = None,
     ) -> Sequence[OpenAttempt]:
         now = self._clock.now()
 
         def operation(transaction: Transaction) -> Sequence[OpenAttempt]:
             self._check_time(transaction)
             return watching.take_stale(
-                transaction, campaign_id, worker=worker, before=before, limit=limit, now=now
+                transaction,
+                campaign_id,
+                worker=worker,
+                before=before,
+                limit=limit,
+                own_before=own_before,
+                now=now,
             )
 
         return await self._submit(operation)

@@ -33,8 +33,9 @@ _STALE = (
     f"SELECT {OPEN_ATTEMPT_COLUMNS} FROM attempt a "  # noqa: S608  # columns
     "JOIN contact c ON c.contact_id = a.contact_id "
     "WHERE a.state IN (1, 6) AND a.campaign_id = ? AND a.sent_at < ? AND c.shard {not_among} "
-    # Its own dispatching ones a worker settles itself, however old a clock makes them look.
-    "AND (a.state = 6 OR a.worker <> ?) "
+    # Its own dispatching ones a worker settles itself, however old a clock makes them look; but
+    # those of an earlier run of its nobody settles any more.
+    "AND (a.state = 6 OR a.worker <> ? OR a.sent_at < ?) "
     "ORDER BY coalesce(a.looked_at, 0), a.sent_at, a.attempt_id LIMIT ? {take_a}"
 )
 _TAKE_OVER = "UPDATE attempt SET state = ?, worker = ? WHERE attempt_id = ?"
@@ -75,11 +76,13 @@ def take_stale(
     worker: str,
     before: datetime,
     limit: int,
+    own_before: datetime | None,
     now: datetime,
 ) -> Sequence[OpenAttempt]:
     """See `Ledger.take_stale`."""
+    own_at = 0 if own_before is None else to_ms(own_before)
     others = transaction.many(transaction.shards_of_others(campaign_id, (worker,)))
-    rows = transaction.rows(_STALE, (campaign_id, to_ms(before), others, worker, limit))
+    rows = transaction.rows(_STALE, (campaign_id, to_ms(before), others, worker, own_at, limit))
     attempts = [open_attempt_of(row) for row in rows]
     changing = [each for each in attempts if each.state != _UNKNOWN or each.worker != worker]
     take_over(transaction, changing, worker, why="stale", now=now)

@@ -97,6 +97,16 @@ def test_calls_that_others_began_use_the_slots_of_a_part():
     assert part.slots(160) == 0
 
 
+def test_more_calls_of_others_than_their_share_leave_less_for_a_part():
+    part = Part(worker="w")
+    part.change(range(8), open_shards=ALL, foreign=10, elsewhere=80)
+    assert part.slots(160) == 70
+    part.change(range(8), open_shards=ALL, foreign=10, elsewhere=150)
+    assert part.slots(160) == 10
+    part.change(range(8), open_shards=ALL, foreign=10, elsewhere=170)
+    assert part.slots(160) == 0
+
+
 # --- Holdings.
 
 
@@ -120,6 +130,23 @@ def test_what_the_ledger_gave_to_somebody_else_is_lost():
     learnt = holdings.learn(standing((0, 1)), pieces(ALL), now=1.0)
     assert learnt.lost == {Slice(1, 2)}
     assert holdings.held == set(pieces((0, 1)))
+
+
+def test_what_was_taken_while_the_ledger_was_asked_is_not_lost():
+    holdings = holding((0, 1))
+    before = frozenset(holdings.held)
+    holdings.took(Slice(1, 2))
+    learnt = holdings.learn(standing((0, 1)), pieces(ALL), now=1.0, held=before)
+    assert learnt.lost == set()
+    assert holdings.held == set(pieces((0, 1, 2)))
+
+
+def test_the_slots_of_a_shard_are_used_once_it_is_known_what_goes_on_there():
+    holdings = holding((0, 1))
+    holdings.took(Slice(1, 2))
+    assert holdings.known_shards_of(1) == {0, 1}
+    holdings.learn(standing((0, 1, 2)), pieces(ALL), now=1.0)
+    assert holdings.known_shards_of(1) == {0, 1, 2}
 
 
 def test_what_only_the_ledger_knows_to_be_held_is_a_stray_unless_it_is_coming():
