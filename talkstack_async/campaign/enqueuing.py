@@ -62,7 +62,7 @@ async def enqueue_rows(
     region: str | None,
     now: Callable[[], datetime],
 ) -> list[RowResult]:
-    """Add rows to a campaign; an importing campaign may run then.
+    """Add rows to a campaign; a new one may run then, unless its list is still being read.
 
     Raises:
         ConfigurationError: There is no such region.
@@ -83,7 +83,7 @@ async def enqueue_rows(
         )
         results += _results(batch, contacts, verdicts)
     counts = attrs.asdict(_summary(results))
-    await ledger.finish_import(import_id, counts=counts, digest=None, now=now())
+    await ledger.finish_import(import_id, counts=counts, digest=None, now=now(), is_list=False)
     return results
 
 

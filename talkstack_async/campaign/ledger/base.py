@@ -258,8 +258,13 @@ class Ledger(Protocol):
         counts: Mapping[str, int],
         digest: str | None,
         now: datetime,
+        is_list: bool = True,
     ) -> None:
-        """Note that a list was read to its end, and let an importing campaign run."""
+        """Note that a list was read to its end, and let an importing campaign run.
+
+        What is no list, but single contacts, starts a campaign only if no list is being read:
+        nobody is called from half a list.
+        """
         ...
 
     async def exclude(

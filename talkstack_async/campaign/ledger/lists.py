@@ -26,6 +26,7 @@ __all__ = [
 _BEGIN = "INSERT INTO import (campaign_id, source, begun_at) VALUES (?, ?, ?)"
 _FINISH = "UPDATE import SET finished_at = ?, counts = ?, digest = ? WHERE import_id = ?"
 _CAMPAIGN_OF = "SELECT campaign_id, source FROM import WHERE import_id = ?"
+_BEING_READ = "SELECT 1 FROM import WHERE campaign_id = ? AND finished_at IS NULL LIMIT 1"
 _DIGEST = "UPDATE campaign SET list_digest = ? WHERE campaign_id = ?"
 
 _KNOWN = (
@@ -104,6 +105,7 @@ def finish_import(
     counts: Mapping[str, int],
     digest: str | None,
     now: datetime,
+    is_list: bool = True,
 ) -> None:
     """See `Ledger.finish_import`."""
     at = to_ms(now)
@@ -115,7 +117,9 @@ def finish_import(
     transaction.change(_DIGEST, (digest, campaign_id))
     detail = {"import": import_id, "source": source, "counts": dict(counts), "digest": digest}
     transaction.audit(at, "import_finished", detail, campaign_id=campaign_id)
-    if transaction.campaign(campaign_id).state is CampaignState.IMPORTING:
+    may_start = is_list or not transaction.rows(_BEING_READ, (campaign_id,))
+    state = transaction.campaign(campaign_id, lock=True).state
+    if may_start and state is CampaignState.IMPORTING:
         change_campaign(
             transaction,
             campaign_id,

@@ -260,11 +260,17 @@ class QueuedLedger(ReadsBeside, ABC):
         )
 
     async def finish_import(
-        self, import_id: int, *, counts: Mapping[str, int], digest: str | None, now: datetime
+        self,
+        import_id: int,
+        *,
+        counts: Mapping[str, int],
+        digest: str | None,
+        now: datetime,
+        is_list: bool = True,
     ) -> None:
         await self._submit(
             lambda transaction: lists.finish_import(
-                transaction, import_id, counts=counts, digest=digest, now=now
+                transaction, import_id, counts=counts, digest=digest, now=now, is_list=is_list
             )
         )
 

@@ -79,6 +79,19 @@ async def test_a_new_campaign_may_run_once_somebody_was_enqueued(campaign: Campa
     assert campaign.record.state is CampaignState.RUNNING
 
 
+async def test_nobody_is_called_from_half_a_list_because_somebody_was_enqueued(
+    campaign: Campaign,
+):
+    ledger, campaign_id = campaign.ledger, campaign.record.campaign_id
+    reading = await ledger.begin_import(campaign_id, source="list.csv", now=NOW)
+    await campaign.enqueue([{"number": ADA}])
+    await campaign.refresh()
+    assert campaign.record.state is CampaignState.IMPORTING
+    await ledger.finish_import(reading, counts={}, digest="d", now=NOW)
+    await campaign.refresh()
+    assert campaign.record.state is CampaignState.RUNNING
+
+
 async def test_a_number_that_is_handed_over_again_is_not_called_again_for_it(campaign: Campaign):
     ada = {"number": ADA, "name": "Ada"}
     first, again = await campaign.enqueue([ada]), await campaign.enqueue([ada])
