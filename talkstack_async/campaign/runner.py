@@ -55,7 +55,7 @@ class CampaignRunner:
 
     Args:
         client: An open client. Its pool grows to the campaign's `max_concurrency`.
-        ledger: Opened with `exclusive=True`.
+        ledger: Opened with `exclusive=True`. One on PostgreSQL is for a `Worker`.
         campaign: As `Campaign.open` returned it, its list read.
         regions: Calling rules of regions, instead of those the settings name.
         grace_seconds: How long a stop waits for the answers to what has left.
@@ -160,8 +160,13 @@ class CampaignRunner:
 
     async def _prepare(self) -> None:
         campaign, now = self._run.campaign, self._run.clock.now()
-        if not self._ledger.is_exclusive and not self._ledger.is_shared:
-            raise LedgerError("to run a campaign, open its ledger with exclusive=True")
+        if self._run.part is None and not self._ledger.is_exclusive:
+            raise LedgerError(
+                # It would have slots and a pace of its own, beside those of the workers.
+                "a ledger that is shared is dialled by workers: use Worker, or run_worker"
+                if self._ledger.is_shared
+                else "to run a campaign, open its ledger with exclusive=True"
+            )
         newest = await self._ledger.newest()
         if newest is not None and (newest - now).total_seconds() > CLOCK_TOLERANCE_SECONDS:
             raise ClockJumpError(

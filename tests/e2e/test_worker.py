@@ -17,6 +17,7 @@ import pytest
 from talkstack_async.campaign.campaign import Campaign
 from talkstack_async.campaign.ledger import open_ledger
 from talkstack_async.campaign.records import CampaignRecord, Suppression
+from talkstack_async.campaign.runner import CampaignRunner
 from talkstack_async.campaign.states import AttemptState, ContactState
 from talkstack_async.campaign.worker import Worker, WorkerResult, run_worker
 from talkstack_async.clock import SystemClock
@@ -285,6 +286,16 @@ async def test_a_campaign_that_is_not_there_is_a_clear_error(team: Team):
     await team.join(campaign="nowhere")
     with pytest.raises(CampaignError, match="nowhere"):
         await team.finish()
+
+
+async def test_a_runner_that_would_dial_beside_the_workers_is_refused(
+    team: Team, emulator: EmulatorThread
+):
+    record = await create(team.ledger, team.plan, phones(3))
+    async with client_for(team.plan) as client:
+        with pytest.raises(LedgerError, match="Worker"):
+            await CampaignRunner(client, team.ledger, record).run()
+    assert emulator.rings == []
 
 
 async def test_a_ledger_in_a_file_is_refused(tmp_path: Any, emulator: EmulatorThread):
