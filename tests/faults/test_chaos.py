@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import pytest
@@ -163,14 +164,28 @@ def test_the_long_torment_rings_everybody_exactly_once(emulator: EmulatorThread,
     judge(emulator, ledger, count=6000, heartbeat=10.0)
 
 
+def freeze_with_claims(worker: BaseProcess, ledger: str) -> None:
+    """Freeze a worker in a moment in which it has several claims, some of them unsent."""
+    until = time.monotonic() + 10
+    query = f"SELECT count(*) FROM attempt WHERE state = 1 AND worker LIKE '%:{worker.pid}:%'"
+    while on_server(ledger, query)[0][0] < 4 and time.monotonic() < until:
+        time.sleep(0.01)
+    send(worker, signal.SIGSTOP)
+
+
 def test_without_the_fence_a_frozen_worker_rings_somebody_twice(
     emulator: EmulatorThread, ledger: str
 ):
     plan = Plan.of(emulator, ledger, heartbeat_seconds=3.0, unsafe=True)
-    prepare(plan, 1500)
+    prepare(plan, 1200)
     with Fleet(plan) as fleet:
-        torment(fleet, ledger, frozen_for=12.0)
-        until = time.monotonic() + 20
+        frozen, _, _ = fleet.start(), fleet.start(), fleet.start()
+        wait_for_workers(ledger, 3)
+        freeze_with_claims(frozen, ledger)
+        time.sleep(9)
+        send(frozen, signal.SIGCONT)
+        # What was lost is dialled again once everybody else was called.
+        until = time.monotonic() + 40
         while not rung_twice(emulator) and time.monotonic() < until:
             time.sleep(0.2)
     assert rung_twice(emulator) != {}
