@@ -76,7 +76,9 @@ class _Facts:
     open: set[str]
 
 
-_Wanted: TypeAlias = tuple[Due, Candidate, Mapping[str, Any]]
+# Contact, its variables, why it is called, and how many earlier attempts were known. Many wait
+# at once: whatever else they kept alive, the garbage collector would look at.
+_Wanted: TypeAlias = tuple[Due, Mapping[str, Any], Mapping[str, Any], int]
 
 
 class Taking:
@@ -90,7 +92,7 @@ class Taking:
         due_at: Who is due by then is looked at.
 
     Attributes:
-        wanted: Who is to be called: contact, what was decided on, and why.
+        wanted: Who is to be called: contact, variables, why, and how many attempts were known.
         claims: Those of them who got an attempt.
         waits: Rows of `next_at`, `reason`, `detail` and `contact_id`.
         stops: Rows of `state`, `reason`, `detail` and `contact_id`.
@@ -136,12 +138,12 @@ class Taking:
         if self._is_alone or not added:
             return []
         wanted = [each for each in self.wanted if each[0].contact_id in added]
-        numbers = [contact.number for contact, _, _ in wanted]
+        numbers = [contact.number for contact, *_ in wanted]
         known = _earlier(self._transaction, numbers, now=self._now)
         return [
             contact.contact_id
-            for contact, candidate, _ in wanted
-            if len(known.get(contact.number, ())) - 1 > len(candidate.earlier)
+            for contact, _, _, seen in wanted
+            if len(known.get(contact.number, ())) - 1 > seen
         ]
 
     def take(self, attempts: Iterable[int | None]) -> None:
@@ -152,11 +154,12 @@ class Taking:
         # What is said of a dial, and of whom: the rules hand out the same words for many. They
         # are kept among `wanted`, so that nothing else can get their id meanwhile.
         dials: dict[tuple[int, int], tuple[Mapping[str, Any], list[tuple[int, int]]]] = {}
-        for (contact, candidate, because), attempt_id in zip(self.wanted, attempts, strict=True):
+        for wanted, attempt_id in zip(self.wanted, attempts, strict=True):
+            contact, variables, because, _ = wanted
             if attempt_id is None:
                 self._wait_for_other(contact)
                 continue
-            self.claims.append(self._claim_of(contact, candidate, attempt_id=attempt_id))
+            self.claims.append(self._claim_of(contact, variables, attempt_id=attempt_id))
             key = (id(because), contact.tries + 1)
             said = dials.get(key)
             if said is None:
@@ -189,7 +192,8 @@ class Taking:
                 # Whatever the rules say: two open attempts of a number could not be told apart.
                 self._wait_for_other(contact)
             case CallNow(because=because):
-                self.wanted.append((contact, candidate, because))
+                known = len(candidate.earlier)
+                self.wanted.append((contact, candidate.variables, because, known))
             case Wait():
                 self._wait(contact, decision)
             case Stop():
@@ -197,13 +201,13 @@ class Taking:
             case _:
                 assert_never(decision)
 
-    def _claim_of(self, contact: Due, candidate: Candidate, *, attempt_id: int) -> Claim:
+    def _claim_of(self, contact: Due, variables: Mapping[str, Any], *, attempt_id: int) -> Claim:
         return Claim(
             attempt_id=attempt_id,
             contact_id=contact.contact_id,
             campaign_id=self._campaign.campaign_id,
             phone=contact.number,
-            variables=candidate.variables,
+            variables=variables,
             attempts=contact.attempts + 1,
             worker=self.worker,
             claimed_at=self._now,

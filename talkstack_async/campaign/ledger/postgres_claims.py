@@ -134,7 +134,7 @@ def _write(transaction: PostgresTransaction, campaign_id: int, taking: Taking) -
         if late := taking.rung_meanwhile(attempts):
             withdrawn = as_array(attempts.pop(contact_id) for contact_id in late)
             transaction.connection.execute(_WITHDRAW, (withdrawn,))
-        taking.take(attempts.get(contact.contact_id) for contact, _, _ in taking.wanted)
+        taking.take(attempts.get(contact.contact_id) for contact, *_ in taking.wanted)
     if taking.claims:
         taken = as_array(claim.contact_id for claim in taking.claims)
         transaction.connection.execute(_TAKE, (taken,))
@@ -148,7 +148,7 @@ def _add_attempts(
 ) -> dict[int, int]:
     """Insert the attempts; return those that could be, by their contacts."""
     # Two workers that insert the same numbers wait for each other only in the same order.
-    contacts = sorted((contact for contact, _, _ in taking.wanted), key=lambda each: each.number)
+    contacts = sorted((contact for contact, *_ in taking.wanted), key=lambda each: each.number)
     added = transaction.connection.execute(
         _ADD_ATTEMPTS,
         (

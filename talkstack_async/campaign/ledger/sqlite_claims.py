@@ -72,7 +72,7 @@ def _write(transaction: SqliteTransaction, campaign_id: int, taking: Taking) -> 
         # No attempt is ever deleted, and the transaction holds the write lock.
         (last,) = connection.execute(_LAST_ATTEMPT).fetchone()
         first, count = (last or 0) + 1, len(taking.wanted)
-        ids = to_json([contact.contact_id for contact, _, _ in taking.wanted])
+        ids = to_json([contact.contact_id for contact, *_ in taking.wanted])
         connection.execute(_ADD_ATTEMPTS, (first, taking.worker, taking.at, ids))
         connection.execute(_TAKE, (ids,))
         connection.execute(_RESERVE, (count, campaign_id))
