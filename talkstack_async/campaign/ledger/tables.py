@@ -137,6 +137,8 @@ import_ = sa.Table(
     sa.Column("finished_at", _Moment),
     sa.Column("counts", sa.Text, nullable=False, server_default="{}"),
     sa.Column("digest", sa.Text),
+    # Every contact that a program hands over alone asks whether a list is being read.
+    _partial("import_open", "campaign_id", where="finished_at IS NULL"),
 )
 
 # No index on contact_id: two entries per call would pay for a question that is rarely asked, and

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _create_holding()
     _create_worker()
     _create_moved()
+    _find_open_imports()
     if op.get_bind().dialect.name == "postgresql":
         _number_chains()
         _lock_audit()
@@ -55,6 +56,17 @@ def _create_moved() -> None:
         sa.Column("token", sa.Text, nullable=False),
         sa.Column("begun_at", sa.BigInteger, nullable=False),
         sa.Column("finished_at", sa.BigInteger),
+    )
+
+
+def _find_open_imports() -> None:
+    condition = sa.text("finished_at IS NULL")
+    op.create_index(
+        "import_open",
+        "import",
+        ["campaign_id"],
+        sqlite_where=condition,
+        postgresql_where=condition,
     )
 
 
