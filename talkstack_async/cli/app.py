@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import rich  # noqa: F401  # used on terminals; missed here, it is reported in one line
 import typer
@@ -102,16 +102,16 @@ def run(arguments: Sequence[str]) -> int:
         Screen(json="--json" in arguments).fail(message, code=ExitCode.USAGE)
         return ExitCode.USAGE
     finally:
-        _let_go_of_stdout()
+        _let_go(sys.stdout, 1)
+        _let_go(sys.stderr, 2)
 
 
-def _let_go_of_stdout() -> None:
-    """Keep the interpreter from complaining about a reader that went away."""
+def _let_go(stream: TextIO, number: int) -> None:
+    """Keep the interpreter from complaining, and exiting with 120, about a reader that left."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except (OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  # typer's way
