@@ -215,6 +215,7 @@ def test_a_restart_of_the_database_stops_the_workers_only_for_a_while(
     assert findings(ledger) == []
 
 
+@pytest.mark.deep
 def test_a_rolling_restart_loses_nothing_and_rings_nobody_twice(
     emulator: EmulatorThread, ledger: str
 ):
