@@ -19,6 +19,7 @@ from .settings import CampaignSettings
 from .states import AttemptState, CampaignState, ContactState
 
 __all__ = [
+    "SILENT_SECONDS",
     "Admit",
     "AttemptRecord",
     "Beat",
@@ -394,6 +395,10 @@ class Standing:
     foreign: Mapping[int, int]
     live_workers: int
     elsewhere: Mapping[int, int] = attrs.field(factory=dict)
+
+
+# A worker that was not heard of for so long counts as dead: it takes no share of the work.
+SILENT_SECONDS = 15.0
 
 
 @attrs.frozen(kw_only=True)

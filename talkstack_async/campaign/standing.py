@@ -9,13 +9,10 @@ from typing import Any
 
 from ..models.statuses import Disposition
 from .ledger.base import Counts
-from .records import CampaignRecord, WorkerRecord
+from .records import SILENT_SECONDS, CampaignRecord, WorkerRecord
 from .states import AttemptState, CampaignState, ContactState
 
-__all__ = ["SILENT_SECONDS", "money", "standing", "worker_standing", "worker_state"]
-
-# Whoever was not heard of for so long may be dead; its shards go to others soon.
-SILENT_SECONDS = 15.0
+__all__ = ["money", "standing", "worker_standing", "worker_state"]
 
 _MILLION = 1_000_000
 

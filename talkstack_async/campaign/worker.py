@@ -24,7 +24,7 @@ from .holdings import Holdings, Learnt
 from .ledger.base import Ledger, SharedLedger
 from .part import Part, Slice
 from .progress import RunProgress
-from .records import Beat, CampaignRecord
+from .records import SILENT_SECONDS, Beat, CampaignRecord
 from .regions import RegionRules
 from .run_state import name_of_worker
 from .runner import PartRunner
@@ -35,8 +35,6 @@ from .slices import End, Slices
 __all__ = ["Worker", "WorkerResult", "WorkerStanding", "run_worker"]
 
 _BEAT_SECONDS = 2.0
-# Without a beat for so long a worker counts as dead, here and in the ledger.
-_LIVE_SECONDS = 15.0
 
 
 @attrs.frozen(kw_only=True)
@@ -165,7 +163,7 @@ class Worker:
             held=tuple(sorted((one.campaign_id, one.shard) for one in self._holdings.held)),
             in_flight=self._runs.busy,
             last_beat_seconds_ago=ago,
-            is_healthy=state == "working" and ago is not None and ago < _LIVE_SECONDS,
+            is_healthy=state == "working" and ago is not None and ago < SILENT_SECONDS,
         )
 
     @property

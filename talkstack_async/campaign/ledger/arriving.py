@@ -14,6 +14,7 @@ from ...errors import LedgerError
 from ..settings import CampaignSettings
 from .addresses import ServerAddress, driver
 from .chain import GENESIS, next_hash
+from .transaction import MOST_SHARDS
 from .translate import translated
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Arrival"]
 
 _Row: TypeAlias = tuple[Any, ...]
-
-MOST_SHARDS = 16
 
 # In the order in which workers lock them. Their columns are those of `tables.py`.
 _TABLES: dict[LiteralString, LiteralString] = {

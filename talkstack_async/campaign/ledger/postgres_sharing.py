@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..records import Beat, Standing, WorkerRecord
+from ..records import SILENT_SECONDS, Beat, Standing, WorkerRecord
 from .moments import from_ms, to_ms
 from .postgres_transaction import DATABASE_MS, PostgresTransaction
 
-__all__ = ["LIVE_SECONDS", "beat", "hold", "let_go", "open_shards", "retire", "workers"]
+__all__ = ["beat", "hold", "let_go", "open_shards", "retire", "workers"]
 
-# Who was not heard of for three beats takes no share of the work any more.
-LIVE_SECONDS = 15
-# And is shown for so long, so that an operator can see that somebody is missing.
+# Who is silent is shown for so long, so that an operator can see that somebody is missing.
 _REMEMBERED_SECONDS = 86_400
 
 _HOLD = (
@@ -85,7 +83,7 @@ def beat(transaction: PostgresTransaction, beat: Beat) -> Standing:
     campaigns = sorted({campaign_id for campaign_id, _ in held})
     others = connection.execute(_OTHERS, (worker, campaigns, worker)).fetchall()
     connection.execute(_FORGET, (_REMEMBERED_SECONDS * 1000,))
-    ((live,),) = connection.execute(_LIVE, (LIVE_SECONDS * 1000,)).fetchall()
+    ((live,),) = connection.execute(_LIVE, (int(SILENT_SECONDS * 1000),)).fetchall()
     return Standing(
         held=held,
         foreign={campaign_id: count for campaign_id, count, _ in others if count},

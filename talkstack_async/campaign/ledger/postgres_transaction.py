@@ -20,7 +20,7 @@ from .auditing import Auditing, Chain
 from .moments import from_ms
 from .postgres_text import as_array
 from .stored import CAMPAIGN_COLUMNS, campaign_of
-from .transaction import Rows, in_postgres
+from .transaction import MOST_SHARDS, Rows, in_postgres
 
 if TYPE_CHECKING:
     import psycopg
@@ -82,7 +82,7 @@ class PostgresTransaction(Auditing):
     """
 
     # So many workers can share a campaign.
-    most_shards = 16
+    most_shards = MOST_SHARDS
 
     def __init__(
         self,

@@ -13,7 +13,10 @@ from typing import Any, LiteralString, Protocol, TypeAlias
 
 from ..records import CampaignRecord
 
-__all__ = ["Rows", "Transaction", "in_postgres", "in_sqlite", "to_json"]
+__all__ = ["MOST_SHARDS", "Rows", "Transaction", "in_postgres", "in_sqlite", "to_json"]
+
+# Into so many parts a campaign on a server is divided at most: more workers than that share none.
+MOST_SHARDS = 16
 
 Rows: TypeAlias = Sequence[Sequence[Any]]
 

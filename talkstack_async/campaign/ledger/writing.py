@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -40,7 +41,7 @@ class Waiting(Generic[X]):
         self.result = self.operation(transaction)
 
 
-class WriterThread(Generic[X]):
+class WriterThread(ABC, Generic[X]):
     """Runs operations in one thread; everything that waits when it is free goes into one group."""
 
     def __init__(self) -> None:
@@ -52,24 +53,24 @@ class WriterThread(Generic[X]):
 
     # --- The matter of each database, in the thread.
 
+    @abstractmethod
     def _begin(self) -> None:
         """Connect."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _attempt(self, group: Sequence[Waiting[X]]) -> Waiting[X] | None:
         """Run a group in one transaction; return the operation that spoilt it, if one did.
 
         The result or the error of each is noted.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _translated(self, error: Exception) -> Exception:
         """Return an error of the driver as one of ours; any other as it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _end(self) -> None:
         """Let the connection go."""
-        raise NotImplementedError
 
     # --- On the loop.
 
