@@ -21,7 +21,7 @@ from talkstack_async.campaign.runner import CampaignRunner
 from talkstack_async.campaign.states import AttemptState, ContactState
 from talkstack_async.campaign.worker import Worker, WorkerResult, run_worker
 from talkstack_async.clock import SystemClock
-from talkstack_async.emulator import EmulatorThread, Script
+from talkstack_async.emulator import EmulatorThread, Fault, Script
 from talkstack_async.errors import AuthenticationError, CampaignError, LedgerError
 from tests.support.ledgers import claim_one
 from tests.support.workers import Plan, client_for, create
@@ -127,6 +127,21 @@ async def test_workers_dial_a_campaign_together_and_ring_everybody_once(
     assert await team.states(record) == {ContactState.DONE: 400}
     assert await team.ledger.verify() == []
     assert await team.ledger.workers() == []
+
+
+async def test_no_log_of_a_worker_holds_a_whole_number_or_the_key(
+    team: Team, emulator: EmulatorThread, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("DEBUG")
+    emulator.add_fault(Fault("drop", rate=0.1, rings=True))
+    numbers = phones(100)
+    await create(team.ledger, team.plan, numbers)
+    await team.join()
+    await team.finish()
+    assert rings(emulator) == Counter(numbers)
+    assert "talkstack" in caplog.text, "something was logged at all"
+    assert [number for number in numbers if number[1:] in caplog.text] == []
+    assert team.plan.key not in caplog.text
 
 
 async def test_a_worker_that_comes_later_gets_its_fair_share(team: Team):
