@@ -19,7 +19,7 @@ from ..errors import (
 )
 from .breaker import Breaker
 from .crew import Crew, Outcome
-from .feeding import Load, room_for_claims
+from .feeding import Load, rate_after, room_for_claims
 from .fence import Stamp
 from .ledger.base import Ledger
 from .progress import Phase
@@ -206,9 +206,10 @@ class Feeder:
         before, began = crew.finished, self._run.clock.monotonic()
         await self._run.wait_for_news(min(_NOTICE, max(0.05, self._pace.next_in() / 2)))
         await self._run.clock.sleep(_GATHER_SECONDS)
-        elapsed = max(self._run.clock.monotonic() - began, 0.001)
-        rate = (crew.finished - before) / elapsed
-        self._jobs_per_second += 0.5 * (rate - self._jobs_per_second)
+        elapsed = self._run.clock.monotonic() - began
+        self._jobs_per_second = rate_after(
+            self._jobs_per_second, jobs=crew.finished - before, seconds=elapsed
+        )
 
     async def _is_quiet(self, crew: Crew) -> bool:
         """Say whether nothing is under way, also nothing whose end is not known yet."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["Load", "room_for_claims"]
+__all__ = ["Load", "rate_after", "room_for_claims"]
 
 # A claim of fewer is put off for a moment while calls are flying: each claim is a commit.
 _WORTH_A_COMMIT = 8
 _MOST_AT_ONCE = 500
+# What ends within a moment says little: four calls at once are no thousand in a second.
+_RATE_OVER_SECONDS = 0.2
 
 
 @attrs.frozen(kw_only=True)
@@ -50,3 +52,17 @@ def room_for_claims(load: Load) -> int:
     worth = min(_WORTH_A_COMMIT, max(1, load.slots // 4)) + min(load.soon, _MOST_AT_ONCE) // 2
     worth = min(worth, load.turns or 1)
     return room if room >= worth or (is_idle and room > 0) else 0
+
+
+def rate_after(rate: float, *, jobs: int, seconds: float) -> float:
+    """Say how many jobs end in a second, given what was thought so far and what was seen since.
+
+    Args:
+        rate: Thought so far.
+        jobs: Ended since.
+        seconds: Since when.
+    """
+    if seconds <= 0:
+        return rate
+    weight = min(0.5, seconds / _RATE_OVER_SECONDS)
+    return rate + weight * (jobs / seconds - rate)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from talkstack_async.campaign.evidence import call_of
-from talkstack_async.campaign.feeding import Load, room_for_claims
+from talkstack_async.campaign.feeding import Load, rate_after, room_for_claims
 from talkstack_async.campaign.fence import FencedFlight, Stamp
 from talkstack_async.campaign.records import Claim, OpenAttempt
 from talkstack_async.campaign.settings import (
@@ -96,6 +96,19 @@ def test_no_more_are_claimed_than_slots_pace_and_breaker_allow(given: Load):
 @given(st.integers(1, 2000), st.integers(1, 1000))
 def test_whoever_is_idle_and_may_call_claims_something(slots: int, turns: int):
     assert room_for_claims(load(slots=slots, turns=turns)) > 0
+
+
+def test_a_handful_of_calls_that_end_together_is_no_high_rate():
+    assert rate_after(0.0, jobs=4, seconds=0.005) == pytest.approx(20.0)
+    assert rate_after(100.0, jobs=0, seconds=1.0) == 50.0
+    assert rate_after(100.0, jobs=0, seconds=0.0) == 100.0
+
+
+def test_a_rate_is_known_after_half_a_second():
+    rate = 0.0
+    for _ in range(100):
+        rate = rate_after(rate, jobs=50, seconds=0.005)
+    assert rate == pytest.approx(10_000, rel=0.1)
 
 
 # --- The fence.
