@@ -52,6 +52,9 @@ class Runs:
         when_over: Told that a run ended of trouble that may pass. Whoever still holds a shard of
             the campaign is to give it back, and to try again later.
         when_failing: Told of trouble that concerns the whole worker.
+
+    Attributes:
+        ended: Campaigns of which a run ended. Calls that it followed are to be left to others.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Runs:
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._past: list[RunProgress] = []
         self._is_stopped = False
+        self.ended: set[int] = set()
 
     def get(self, campaign_id: int) -> Run | None:
         """Return the run of a campaign."""
@@ -135,6 +139,7 @@ class Runs:
 
     def _dismiss(self, campaign_id: int, run: Run, task: asyncio.Task[None]) -> None:
         del self._runs[campaign_id]
+        self.ended.add(campaign_id)
         run.is_stopping = True
         self._past = [sum_up([run.runner.progress], past=self._past)]
         error = None if task.cancelled() else task.exception()

@@ -23,7 +23,7 @@ from .states import ContactState
 __all__ = ["Watching"]
 
 _INBOX_SECONDS = 1.0
-_ADOPT_SECONDS = 30.0
+_ADOPT_SECONDS = 15.0
 _HEED_SECONDS = 1.0
 _AT_ONCE = 1000
 

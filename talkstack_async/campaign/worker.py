@@ -259,6 +259,7 @@ class Worker:
         try:
             learnt = await self._look_round()
             await self._obey(learnt)
+            await self._leave_calls()
         except LedgerError as error:
             logger.warning("the worker cannot reach its ledger: %s", error)
             return
@@ -306,6 +307,13 @@ class Worker:
         for campaign_id, run in self._runs.all:
             self._holdings.limits[campaign_id] = run.runner.campaign.settings.max_concurrency
             self._share_out(campaign_id)
+
+    async def _leave_calls(self) -> None:
+        """Let others follow the calls of runs that are over, as if this worker was gone."""
+        for campaign_id in tuple(self._runs.ended):
+            if self._runs.get(campaign_id) is None:
+                await self._ledger.leave_calls(campaign_id, worker=self.name)
+            self._runs.ended.discard(campaign_id)
 
     def _hand_on(self) -> None:
         """Offer what is more than a fair share to workers that have less."""
@@ -381,6 +389,7 @@ class Worker:
 
     def _broke_off(self, campaign_id: int) -> None:
         self._slices.end_all(End.TROUBLE, campaign_id=campaign_id)
+        self._haste.set()  # its calls are to be left before others come to look for them
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:

@@ -514,6 +514,44 @@ async def test_attempts_in_a_shard_are_taken_over_by_who_holds_it(
     assert await bob.count_live(campaign.campaign_id) == 10
 
 
+async def test_calls_of_a_worker_that_lives_are_followed_by_nobody_else(
+    postgres_url: str, ann: SharedLedger, bob: SharedLedger
+) -> None:
+    campaign = await campaign_of(ann, *range(1, 11))
+    await ann.beat(beat_of(ANN))
+    await bob.beat(beat_of(BOB))
+    claims = (await claim(ann, campaign, worker=ANN)).claims
+    await ann.settle([settlement(each, PLACED, call_id=each.phone) for each in claims])
+    await held_by(bob, campaign, BOB, *range(5))
+
+    async def follows(ledger: SharedLedger, worker: str) -> int:
+        found = await ledger.followed(campaign.campaign_id, worker=worker, after_id=0, limit=99)
+        return len(found)
+
+    assert await follows(bob, BOB) == 0
+    assert await follows(ann, ANN) == 10, "its own, also where it has lost the shard"
+    on_server(postgres_url, f"UPDATE worker SET beat_at = beat_at - 16000 WHERE name = '{ANN}'")
+    assert await follows(bob, BOB) == 10, "it was silent for too long"
+    assert await follows(ann, ANN) == 0, "they are another's now"
+
+
+async def test_calls_that_a_worker_leaves_are_followed_by_others(
+    ann: SharedLedger, bob: SharedLedger
+) -> None:
+    campaign = await campaign_of(ann, *range(1, 11))
+    await ann.beat(beat_of(ANN))
+    claims = (await claim(ann, campaign, worker=ANN)).claims
+    await ann.settle([settlement(each, PLACED, call_id=each.phone) for each in claims[1:]])
+
+    await ann.leave_calls(campaign.campaign_id, worker=ANN)
+
+    given = {"campaign_id": campaign.campaign_id, "limit": 99}
+    found = await bob.followed(**given, worker=BOB, after_id=0)
+    assert {each.attempt_id for each in found} == {each.attempt_id for each in claims[1:]}
+    assert (await ann.settle([settlement(claims[0], PLACED, call_id="c")])) == [True]
+    assert await bob.verify() == []
+
+
 async def test_a_shard_that_was_let_go_is_anybodys(ann: SharedLedger, bob: SharedLedger) -> None:
     campaign = await campaign_of(ann, *range(1, 11))
     await held_by(ann, campaign, ANN, *range(10))

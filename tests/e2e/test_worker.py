@@ -44,6 +44,14 @@ def emulator(running: EmulatorThread) -> EmulatorThread:
     return running
 
 
+@pytest.fixture
+def talkative() -> Iterator[EmulatorThread]:
+    """One whose calls take seconds."""
+    script = Script(latency=0.02, queued_for=0.1, ringing_for=0.1, talking_for=4.0)
+    with EmulatorThread(script=script) as emulator:
+        yield emulator
+
+
 @attrs.define
 class Team:
     """Workers under way, and a ledger of the test's own to look on and to interfere."""
@@ -53,13 +61,15 @@ class Team:
     workers: list[Worker] = attrs.field(factory=list)
     tasks: list[asyncio.Task[WorkerResult]] = attrs.field(factory=list)
 
-    async def join(self, *, until_done: bool = True, **options: Any) -> Worker:
+    async def join(self, *, until_done: bool = True, grace: float = 5, **options: Any) -> Worker:
         """Let one more worker begin; return once it works."""
         began: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
 
         async def work() -> WorkerResult:
             async with open_ledger(self.plan.ledger) as ledger, client_for(self.plan) as client:
-                worker = Worker(client, ledger, heartbeat_seconds=3.0, grace_seconds=5, **options)
+                worker = Worker(
+                    client, ledger, heartbeat_seconds=3.0, grace_seconds=grace, **options
+                )
                 began.set_result(worker)
                 return await worker.run(until_done=until_done)
 
@@ -354,6 +364,30 @@ async def test_what_an_earlier_run_of_the_same_name_was_dispatching_is_looked_fo
     assert result.is_done
     assert result.progress.attempts[AttemptState.LOST] == 1
     assert rings(emulator) == Counter(phones(3)), f"also {left.phone}, as the settings say"
+
+
+async def test_calls_of_a_run_that_broke_off_are_followed_by_others_while_its_worker_lives(
+    team: Team, talkative: EmulatorThread
+):
+    team.plan = Plan.of(talkative, team.plan.ledger)
+    record = await create(team.ledger, team.plan, phones(12), follow=True)
+    ann = await team.join(name="ann", until_done=False, grace=0)
+    await until(lambda: ann.progress.followed == 12)
+    bob = await team.join(name="bob")
+    run = ann._runs.get(record.campaign_id)
+    assert run is not None
+
+    async def refused(campaign_id: int) -> Any:
+        raise LedgerError(f"as if nothing of campaign {campaign_id} could be read here")
+
+    ann._runs._make = refused
+    run.runner._run.fail(LedgerError("as if it had been gone for a moment"))
+    await until(lambda: sum(bob.progress.dispositions.values()) == 12, within=40)
+    assert ann.standing.is_healthy
+    ann.stop()
+    await team.finish()
+    assert rings(talkative) == Counter(phones(12))
+    assert await team.states(record) == {ContactState.DONE: 12}
 
 
 async def test_a_worker_is_healthy_while_the_ledger_hears_of_it(team: Team):

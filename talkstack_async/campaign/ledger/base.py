@@ -178,7 +178,10 @@ class Ledger(Protocol):
     async def followed(
         self, campaign_id: int, *, worker: str, after_id: int, limit: int
     ) -> Sequence[OpenAttempt]:
-        """Take over placed attempts of active contacts, in the order of their ids."""
+        """Take over placed attempts of active contacts, in the order of their ids.
+
+        Not those of workers that live: they follow them to their end.
+        """
         ...
 
     async def count_live(self, campaign_id: int) -> int:
@@ -391,6 +394,10 @@ class SharedLedger(Ledger, Protocol):
 
     async def beat(self, beat: Beat) -> Standing:
         """Say that a worker lives; learn what it really holds, and who else is there."""
+        ...
+
+    async def leave_calls(self, campaign_id: int, *, worker: str) -> None:
+        """Say that a worker, which lives on, follows its calls of a campaign no more."""
         ...
 
     async def retire(self, worker: str) -> None:

@@ -85,6 +85,14 @@ class PostgresLedger(QueuedLedger):
     async def beat(self, beat: Beat) -> Standing:
         return await self._write(lambda transaction: sharing.beat(transaction, beat))
 
+    async def leave_calls(self, campaign_id: int, *, worker: str) -> None:
+        now = self._clock.now()
+        await self._write(
+            lambda transaction: sharing.leave_calls(
+                transaction, campaign_id, worker=worker, now=now
+            )
+        )
+
     async def retire(self, worker: str) -> None:
         await self._write(lambda transaction: sharing.retire(transaction, worker))
         self._names.discard(worker)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from ..records import SILENT_SECONDS, Beat, Standing, WorkerRecord
+from ..states import AttemptState
 from .moments import from_ms, to_ms
 from .postgres_transaction import DATABASE_MS, PostgresTransaction
+from .stored import OPEN_ATTEMPT_COLUMNS, open_attempt_of
+from .watching import take_over
 
-__all__ = ["beat", "hold", "let_go", "open_shards", "retire", "workers"]
+__all__ = ["beat", "hold", "leave_calls", "let_go", "open_shards", "retire", "workers"]
 
 # Who is silent is shown for so long, so that an operator can see that somebody is missing.
 _REMEMBERED_SECONDS = 86_400
@@ -44,6 +48,12 @@ _FORGET = (
     "DELETE FROM worker w "  # noqa: S608  # constants
     f"WHERE w.beat_at < {DATABASE_MS} - %s "
     "AND NOT EXISTS (SELECT 1 FROM holding h WHERE h.worker = w.name)"
+)
+_LEAVE = (
+    f"SELECT {OPEN_ATTEMPT_COLUMNS} FROM contact c "  # noqa: S608  # columns
+    "JOIN attempt a ON a.contact_id = c.contact_id AND a.n = c.tries "
+    "WHERE c.campaign_id = %s AND c.state IN (1, 3) AND c.state = 1 AND a.state = 2 "
+    "AND a.worker = %s FOR UPDATE OF a"
 )
 _RETIRE = ("DELETE FROM holding WHERE worker = %s", "DELETE FROM worker WHERE name = %s")
 _WORKERS = (
@@ -90,6 +100,15 @@ def beat(transaction: PostgresTransaction, beat: Beat) -> Standing:
         elsewhere={campaign_id: count for campaign_id, _, count in others if count},
         live_workers=live,
     )
+
+
+def leave_calls(
+    transaction: PostgresTransaction, campaign_id: int, *, worker: str, now: datetime
+) -> None:
+    """See `SharedLedger.leave_calls`."""
+    rows = transaction.connection.execute(_LEAVE, (campaign_id, worker)).fetchall()
+    attempts = [open_attempt_of(row) for row in rows]
+    take_over(transaction, attempts, "", why="left", now=now, state=AttemptState.PLACED)
 
 
 def retire(transaction: PostgresTransaction, worker: str) -> None:

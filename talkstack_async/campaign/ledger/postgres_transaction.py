@@ -15,7 +15,7 @@ import attrs
 
 from ...clock import Clock
 from ...errors import CampaignError, ClockJumpError, LedgerBusyError
-from ..records import CampaignRecord
+from ..records import SILENT_SECONDS, CampaignRecord
 from .auditing import Auditing, Chain
 from .moments import from_ms
 from .postgres_text import as_array
@@ -62,6 +62,10 @@ _OF_OTHERS = (
     "SELECT h.shard FROM holding h LEFT JOIN worker w ON w.name = h.worker "  # noqa: S608  # a constant
     "WHERE h.campaign_id = %s AND h.worker <> ALL(%s::text[]) "
     f"AND greatest(h.since_at, w.beat_at) > {DATABASE_MS} - %s"
+)
+_LIVING = (
+    "SELECT name FROM worker "  # noqa: S608  # a constant
+    f"WHERE name <> %s AND beat_at > {DATABASE_MS} - %s"
 )
 
 
@@ -203,6 +207,10 @@ class PostgresTransaction(Auditing):
     def shards_of_others(self, campaign_id: int, workers: Collection[str]) -> list[int]:
         found = self.connection.execute(_OF_OTHERS, (campaign_id, as_array(workers), _HELD_MS))
         return [shard for (shard,) in found]
+
+    def living_besides(self, worker: str) -> list[str]:
+        silent_ms = int(SILENT_SECONDS * 1000)
+        return [name for (name,) in self.connection.execute(_LIVING, (worker, silent_ms))]
 
 
 def _skew(database: datetime, before: datetime, after: datetime) -> float:

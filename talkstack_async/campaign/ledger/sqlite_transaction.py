@@ -92,3 +92,6 @@ class SqliteTransaction(Auditing):
 
     def shards_of_others(self, campaign_id: int, workers: Collection[str]) -> list[int]:
         return []  # a file is run by one process
+
+    def living_besides(self, worker: str) -> list[str]:
+        return []

@@ -82,6 +82,10 @@ class Transaction(Protocol):
         """Return the shards that none of these workers, but somebody else holds."""
         ...
 
+    def living_besides(self, worker: str) -> list[str]:
+        """Return the other workers that have shown a sign of life of late."""
+        ...
+
     def audit(
         self,
         at: int,

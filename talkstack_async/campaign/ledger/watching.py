@@ -46,8 +46,10 @@ _LOOKED = (
 _FOLLOWED = (
     f"SELECT {OPEN_ATTEMPT_COLUMNS} FROM contact c "  # noqa: S608  # columns
     "{then} attempt a ON a.contact_id = c.contact_id AND a.n = c.tries "
-    "WHERE c.campaign_id = ? AND c.state IN (1, 3) AND c.state = 1 AND c.shard {not_among} "
-    "AND a.state = 2 AND a.attempt_id > ? ORDER BY a.attempt_id LIMIT ? {take_a}"
+    "WHERE c.campaign_id = ? AND c.state IN (1, 3) AND c.state = 1 AND a.state = 2 "
+    # Whoever lives goes on following its own calls, also in shards that it has handed on.
+    "AND (a.worker = ? OR c.shard {not_among} AND a.worker {not_among}) "
+    "AND a.attempt_id > ? ORDER BY a.attempt_id LIMIT ? {take_a}"
 )
 _LIVE = (
     "SELECT count(*) FROM contact "
@@ -100,7 +102,8 @@ def followed(
 ) -> Sequence[OpenAttempt]:
     """See `Ledger.followed`."""
     others = transaction.many(transaction.shards_of_others(campaign_id, (worker,)))
-    rows = transaction.rows(_FOLLOWED, (campaign_id, others, after_id, limit))
+    living = transaction.many(transaction.living_besides(worker))
+    rows = transaction.rows(_FOLLOWED, (campaign_id, worker, others, living, after_id, limit))
     attempts = [open_attempt_of(row) for row in rows]
     changing = [each for each in attempts if each.worker != worker]
     take_over(transaction, changing, worker, why="followed", now=now, state=AttemptState.PLACED)
