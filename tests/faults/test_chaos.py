@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from talkstack_async.campaign.campaign import Campaign
 from talkstack_async.campaign.ledger import open_ledger
 from talkstack_async.emulator import EmulatorThread, Fault, Script
 from tests.support.postgres import Databases, PostgresServer, on_server
@@ -53,9 +54,23 @@ def phones(count: int) -> list[str]:
 
 
 def prepare(plan: Plan, count: int, **settings: Any) -> None:
+    """Create a campaign that is paused."""
+
     async def main() -> None:
         async with open_ledger(plan.ledger) as ledger:
             await create(ledger, plan, phones(count), **settings)
+            await (await Campaign.open(ledger, "chaos")).pause()
+
+    asyncio.run(main())
+
+
+def begin(ledger: str, *, workers: int) -> None:
+    """Have everybody called as soon as so many workers have their shards."""
+    wait_for_workers(ledger, workers)
+
+    async def main() -> None:
+        async with open_ledger(ledger) as opened:
+            await (await Campaign.open(opened, "chaos")).resume()
 
     asyncio.run(main())
 
@@ -117,8 +132,8 @@ def wait_for_workers(ledger: str, count: int, *, within: float = 30.0) -> None:
 def torment(fleet: Fleet, ledger: str, *, frozen_for: float) -> None:
     """Three workers; one is killed, one is frozen and thawed, and a new one comes."""
     killed, frozen, _ = fleet.start(), fleet.start(), fleet.start()
-    wait_for_workers(ledger, 3)
-    time.sleep(1)
+    begin(ledger, workers=3)
+    time.sleep(2)
     killed.kill()
     # Before it could take up what the other one had: that would be a second heartbeat's wait.
     time.sleep(0.5)
@@ -164,13 +179,19 @@ def test_the_long_torment_rings_everybody_exactly_once(emulator: EmulatorThread,
     judge(emulator, ledger, count=6000, heartbeat=10.0)
 
 
-def freeze_with_claims(worker: BaseProcess, ledger: str) -> None:
-    """Freeze a worker in a moment in which it has several claims, some of them unsent."""
+def freeze_with_claims(worker: BaseProcess, ledger: str, emulator: EmulatorThread) -> None:
+    """Freeze a worker in a moment in which it has several claims that have not left."""
     until = time.monotonic() + 10
-    query = f"SELECT count(*) FROM attempt WHERE state = 1 AND worker LIKE '%:{worker.pid}:%'"
-    while on_server(ledger, query)[0][0] < 4 and time.monotonic() < until:
-        time.sleep(0.01)
-    send(worker, signal.SIGSTOP)
+    query = f"SELECT number FROM attempt WHERE state = 1 AND worker LIKE '%:{worker.pid}:%'"
+    while time.monotonic() < until:
+        send(worker, signal.SIGSTOP)
+        time.sleep(0.1)  # what is on its way arrives
+        claimed = {number for (number,) in on_server(ledger, query)}
+        if len(claimed - {ring.number for ring in emulator.rings}) > 2:
+            return
+        send(worker, signal.SIGCONT)
+        time.sleep(0.05)
+    raise AssertionError("it never had claims that had not left")
 
 
 def test_without_the_fence_a_frozen_worker_rings_somebody_twice(
@@ -180,8 +201,8 @@ def test_without_the_fence_a_frozen_worker_rings_somebody_twice(
     prepare(plan, 1200)
     with Fleet(plan) as fleet:
         frozen, _, _ = fleet.start(), fleet.start(), fleet.start()
-        wait_for_workers(ledger, 3)
-        freeze_with_claims(frozen, ledger)
+        begin(ledger, workers=3)
+        freeze_with_claims(frozen, ledger, emulator)
         time.sleep(9)
         send(frozen, signal.SIGCONT)
         # What was lost is dialled again once everybody else was called.
@@ -199,7 +220,8 @@ def test_a_restart_of_the_database_stops_the_workers_only_for_a_while(
     prepare(plan, 1000)
     with Fleet(plan) as fleet:
         fleet.start(), fleet.start()
-        wait_for_workers(ledger, 2)
+        begin(ledger, workers=2)
+        time.sleep(2)
         server.stop(how)
         # What had left is answered meanwhile, and nothing else leaves without a ledger.
         time.sleep(1)
@@ -223,7 +245,7 @@ def test_a_rolling_restart_loses_nothing_and_rings_nobody_twice(
     prepare(plan, 1500, calls_per_second=50.0)
     with Fleet(plan) as fleet:
         old = [fleet.start(), fleet.start()]
-        wait_for_workers(ledger, 2)
+        begin(ledger, workers=2)
         for worker in old:
             fleet.start()
             wait_for_workers(ledger, 3)

@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 
+from talkstack_async.campaign.campaign import Campaign
 from talkstack_async.campaign.ledger import SharedLedger, open_ledger
 from talkstack_async.campaign.worker import Worker
 from talkstack_async.emulator import EmulatorThread, Script
@@ -41,6 +42,16 @@ async def campaign_on(plan: Plan) -> None:
         await create(
             shared, plan, NUMBERS, follow=True, max_concurrency=LIMIT, calls_per_second=None
         )
+
+
+@asynccontextmanager
+async def paused(plan: Plan) -> AsyncIterator[None]:
+    """Have nobody called in the block: workers take their shards at their leisure."""
+    async with open_ledger(plan.ledger) as ledger:
+        campaign = await Campaign.open(ledger, "chaos")
+        await campaign.pause()
+        yield
+        await campaign.resume()
 
 
 @asynccontextmanager
@@ -87,8 +98,14 @@ async def test_work_that_comes_to_shards_that_were_done_waits_for_the_calls_of_t
     # As at the end of a list: half of the shards are done, and the others have their slots.
     on_server(plan.ledger, "UPDATE contact SET shard = contact_id % 8")
     async with working(plan) as first, working(plan) as second:
+
+        def held() -> list[set[int]]:
+            return [{shard for _, shard in one.standing.held} for one in (first, second)]
+
+        async with paused(plan):
+            await until(lambda: [len(each) for each in held()] == [4, 4])
         await until(lambda: len(emulator.arrivals) == LIMIT)
         on_server(plan.ledger, "UPDATE contact SET shard = shard + 8 WHERE state = 0")
-        await until(lambda: len(first.standing.held) + len(second.standing.held) == LIMIT)
+        await until(lambda: set(range(8, 16)) <= set.union(*held()))
         await asyncio.sleep(2.5)
     assert most_live(emulator) == LIMIT
