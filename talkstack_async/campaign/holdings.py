@@ -23,6 +23,8 @@ _OFFER_SECONDS = 4.0
 # What nobody took is offered again after so long, then after twice as long, and so on.
 _AGAIN_SECONDS, _SELDOM_SECONDS = 20.0, 300.0
 _ANY = 1_000_000
+# Workers look every two seconds or so: what one has seen for so long, all have seen.
+_ALL_SEE_SECONDS = 5.0
 
 
 @attrs.frozen(kw_only=True)
@@ -69,6 +71,8 @@ class Holdings:
         self._coming: set[Slice] = set()
         self._offers: dict[Slice, _Offer] = {}
         self._passed: dict[Slice, float] = {}
+        # What was open, and until when, by campaign.
+        self._before: dict[int, list[tuple[float, tuple[int, ...]]]] = {}
 
     @property
     def everything(self) -> list[Slice]:
@@ -91,6 +95,10 @@ class Holdings:
         """Return those of which it is known what others are still doing there."""
         fresh = {piece.shard for piece in self._fresh if piece.campaign_id == campaign_id}
         return self.shards_of(campaign_id) - fresh
+
+    def open_before(self, campaign_id: int) -> list[tuple[int, ...]]:
+        """Return what was open in a campaign a moment ago, as other workers may still see it."""
+        return [view for _, view in self._before.get(campaign_id, ())] if self.live > 1 else []
 
     def elsewhere(self, campaign_id: int) -> int:
         """Return how many calls of a campaign other workers have placed, wherever."""
@@ -154,7 +162,7 @@ class Holdings:
             held: What was held when the ledger was asked: of what was taken since, it could not
                 know. What is held now by default.
         """
-        self.open = _by_campaign(pieces)
+        self._look(_by_campaign(pieces), now)
         self.live = max(1, standing.live_workers)
         self._foreign, self._elsewhere = standing.foreign, standing.elsewhere
         really = {Slice(campaign_id, shard) for campaign_id, shard in standing.held}
@@ -170,6 +178,18 @@ class Holdings:
             done=frozenset(piece for piece in self.held if not self._is_open(piece)),
             strays=frozenset(really - self.held - self._coming - lost),
         )
+
+    def _look(self, now_open: dict[int, tuple[int, ...]], now: float) -> None:
+        """Take in what is open, and keep in mind what was."""
+        before, self.open = self.open, now_open
+        views = {
+            campaign_id: [each for each in views if now - each[0] < _ALL_SEE_SECONDS]
+            for campaign_id, views in self._before.items()
+        }
+        for campaign_id, view in before.items():
+            if view != now_open.get(campaign_id):
+                views.setdefault(campaign_id, []).append((now, view))
+        self._before = {campaign_id: each for campaign_id, each in views.items() if each}
 
     def offer(self, campaign_id: int, *, busy: int, now: float) -> list[Slice]:
         """Offer what is more than a fair share; return what is to be queued anew.

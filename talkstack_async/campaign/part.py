@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from .shares import slots_of
+from .shares import slots_under
 
 __all__ = ["KEPT_ALIVE", "Part", "Slice"]
 
@@ -37,6 +37,7 @@ class Part:
         worker: The name under which the runner claims.
         shards: Those whose slots it uses.
         open_shards: Those of the whole campaign in which something is left to do.
+        earlier: What was open a moment ago; other workers may still share the slots out so.
         foreign: Calls under way in its shards that other workers began: they use its slots.
         elsewhere: Calls of other workers in the whole campaign. More than their share may go on
             while shares change, and then there is less here.
@@ -45,6 +46,7 @@ class Part:
     worker: str
     shards: frozenset[int] = frozenset()
     open_shards: tuple[int, ...] = ()
+    earlier: tuple[tuple[int, ...], ...] = ()
     foreign: int = 0
     elsewhere: int = 0
     _limit: int = -1
@@ -57,10 +59,12 @@ class Part:
         open_shards: Sequence[int],
         foreign: int,
         elsewhere: int = 0,
+        earlier: Iterable[tuple[int, ...]] = (),
     ) -> None:
         """Note what the worker has now."""
         self.shards = frozenset(shards)
         self.open_shards = tuple(sorted(open_shards))
+        self.earlier = tuple(earlier)
         self.foreign = foreign
         self.elsewhere = elsewhere
         self._limit = -1
@@ -68,7 +72,7 @@ class Part:
     def slots(self, limit: int) -> int:
         """Say how many calls this runner may have at once, of those the campaign may have."""
         if limit != self._limit:  # asked for each call, and changed now and then
-            own = sum(slots_of(shard, self.open_shards, limit) for shard in self.shards)
+            own = slots_under(self.shards, self.open_shards, limit, earlier=self.earlier)
             left = min(own - self.foreign, limit - self.elsewhere)
             self._limit, self._slots = limit, max(0, left)
         return self._slots

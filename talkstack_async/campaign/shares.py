@@ -11,7 +11,7 @@ from math import ceil
 
 import attrs
 
-__all__ = ["Take", "fair_share", "slots_of", "to_offer", "whether_to_take"]
+__all__ = ["Take", "fair_share", "slots_of", "slots_under", "to_offer", "whether_to_take"]
 
 
 @attrs.frozen(kw_only=True)
@@ -52,6 +52,32 @@ def slots_of(shard: int, open_shards: Sequence[int], limit: int) -> int:
         return 0
     each, left_over = divmod(limit, len(open_shards))
     return each + (open_shards.index(shard) < left_over)
+
+
+def slots_under(
+    held: Collection[int],
+    open_shards: Sequence[int],
+    limit: int,
+    *,
+    earlier: Collection[Sequence[int]] = (),
+) -> int:
+    """Say how many calls a worker may have at once in the shards it holds.
+
+    When a shard is done, some workers get more slots and some fewer, and they do not learn of it
+    at once. So fewer counts at once, and more only when nobody can see it otherwise any more: the
+    sum over all workers is never more than the limit.
+
+    Args:
+        held: The worker's shards.
+        open_shards: Those in which something is left to do, in ascending order.
+        limit: Of the campaign.
+        earlier: What was open of late, as this worker saw it; in ascending order.
+    """
+    mine = [shard for shard in held if shard in open_shards]
+    return min(
+        sum(slots_of(shard, view if shard in view else open_shards, limit) for shard in mine)
+        for view in (open_shards, *earlier)
+    )
 
 
 def whether_to_take(take: Take) -> bool:

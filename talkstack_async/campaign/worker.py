@@ -338,6 +338,7 @@ class Worker:
                 open_shards=self._holdings.open.get(campaign_id, ()),
                 foreign=self._holdings.foreign(campaign_id),
                 elsewhere=self._holdings.elsewhere(campaign_id),
+                earlier=self._holdings.open_before(campaign_id),
             )
 
     async def _rest(self) -> None:

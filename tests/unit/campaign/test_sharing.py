@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from itertools import accumulate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from talkstack_async.campaign.holdings import Holdings
 from talkstack_async.campaign.part import Part, Slice
@@ -35,6 +38,54 @@ def test_the_slots_of_all_open_shards_are_those_of_the_campaign(
     assert sum(slots) == limit
     brought = [slots[shard] for shard in open_shards]
     assert max(brought) - min(brought) <= 1
+
+
+@given(
+    limit=st.integers(1, 60),
+    mine=st.frozensets(st.sampled_from(ALL)),
+    done=st.permutations(ALL),
+    gaps=st.lists(st.floats(0.0, 6.0), min_size=16, max_size=16),
+    beats=st.lists(st.floats(1.5, 2.2), min_size=60, max_size=60),
+)
+def test_the_slots_of_two_workers_are_never_more_while_shards_come_to_their_end(
+    limit: int, mine: frozenset[int], done: list[int], gaps: list[float], beats: list[float]
+):
+    assert most_slots_at_once(limit, mine, done, gaps, beats, sees_before=True) <= limit
+
+
+def test_they_would_be_if_each_took_what_it_saw_for_what_all_see():
+    beats = [2.0, 1.9] * 30
+    mine = frozenset(range(0, 16, 2))
+    assert most_slots_at_once(20, mine, [*ALL], [3.0] * 16, beats, sees_before=False) > 20
+
+
+def most_slots_at_once(
+    limit: int,
+    mine: frozenset[int],
+    done: list[int],
+    gaps: list[float],
+    beats: list[float],
+    *,
+    sees_before: bool,
+) -> int:
+    """Let shards be done one after the other, and two workers learn of it, each at its beats."""
+    done_at = dict(zip(done, accumulate(gaps), strict=True))
+    parts = [Part(worker=name) for name in "ab"]
+    holdings = [Holdings() for _ in parts]
+    shares = (mine, frozenset(ALL) - mine)
+    looks = sorted(
+        [(at, 0) for at in accumulate(beats[::2], initial=0.0)]
+        + [(at, 1) for at in accumulate(beats[1::2], initial=0.0)]
+    )
+    most = 0
+    for now, which in looks:
+        here, part = holdings[which], parts[which]
+        is_open = [shard for shard in ALL if done_at[shard] > now]
+        here.learn(standing(()), pieces(is_open), now=now)
+        earlier = here.open_before(1) if sees_before else []
+        part.change(shares[which], open_shards=is_open, foreign=0, earlier=earlier)
+        most = max(most, sum(each.slots(limit) for each in parts))
+    return most
 
 
 def test_a_shard_in_which_nothing_is_left_to_do_has_no_slots():
