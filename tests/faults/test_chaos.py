@@ -21,6 +21,7 @@ import pytest
 
 from talkstack_async.campaign.campaign import Campaign
 from talkstack_async.campaign.ledger import open_ledger
+from talkstack_async.campaign.states import AttemptState
 from talkstack_async.emulator import EmulatorThread, Fault, Script
 from tests.support.postgres import Databases, PostgresServer, on_server
 from tests.support.workers import Fleet, Plan, create, send
@@ -179,19 +180,29 @@ def test_the_long_torment_rings_everybody_exactly_once(emulator: EmulatorThread,
     judge(emulator, ledger, count=6000, heartbeat=10.0)
 
 
-def freeze_with_claims(worker: BaseProcess, ledger: str, emulator: EmulatorThread) -> None:
-    """Freeze a worker in a moment in which it has several claims that have not left."""
+def freeze_with_claims(worker: BaseProcess, ledger: str, emulator: EmulatorThread) -> set[str]:
+    """Freeze a worker in a moment in which it has claims that have not left."""
     until = time.monotonic() + 10
     query = f"SELECT number FROM attempt WHERE state = 1 AND worker LIKE '%:{worker.pid}:%'"
     while time.monotonic() < until:
         send(worker, signal.SIGSTOP)
         time.sleep(0.1)  # what is on its way arrives
         claimed = {number for (number,) in on_server(ledger, query)}
-        if len(claimed - {ring.number for ring in emulator.rings}) > 2:
-            return
+        unsent = claimed - {ring.number for ring in emulator.rings}
+        if unsent:
+            return unsent
         send(worker, signal.SIGCONT)
-        time.sleep(0.05)
+        time.sleep(0.3)
     raise AssertionError("it never had claims that had not left")
+
+
+def wait_until_lost(ledger: str, phones: set[str], *, within: float) -> None:
+    """Wait until others have looked for these calls and found that they were never placed."""
+    until = time.monotonic() + within
+    query = f"SELECT number FROM attempt WHERE state = {AttemptState.LOST.value}"
+    while not phones <= {number for (number,) in on_server(ledger, query)}:
+        assert time.monotonic() < until, "nobody looked for what the frozen worker had"
+        time.sleep(0.1)
 
 
 def test_without_the_fence_a_frozen_worker_rings_somebody_twice(
@@ -202,8 +213,8 @@ def test_without_the_fence_a_frozen_worker_rings_somebody_twice(
     with Fleet(plan) as fleet:
         frozen, _, _ = fleet.start(), fleet.start(), fleet.start()
         begin(ledger, workers=3)
-        freeze_with_claims(frozen, ledger, emulator)
-        time.sleep(9)
+        claimed = freeze_with_claims(frozen, ledger, emulator)
+        wait_until_lost(ledger, claimed, within=40)
         send(frozen, signal.SIGCONT)
         # What was lost is dialled again once everybody else was called.
         until = time.monotonic() + 40

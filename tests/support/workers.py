@@ -33,6 +33,7 @@ from talkstack_async.campaign.settings import (
     LostRule,
     RedialPolicy,
 )
+from talkstack_async.campaign.shared_pace import SharedPace
 from talkstack_async.campaign.worker import Worker
 from talkstack_async.config import FollowSettings
 from talkstack_async.emulator import EmulatorThread
@@ -48,7 +49,7 @@ TOTAL_SECONDS = 2.0
 class Plan:
     """What the workers of a test are told.
 
-    `unsafe`: no fence.
+    `unsafe`: no fence, and no claim is given back for want of a permit.
     """
 
     ledger: str
@@ -167,6 +168,8 @@ def _work(plan: Plan) -> None:
     if plan.unsafe:
         for look in ("is_stale", "waited_too_long"):
             setattr(FencedFlight, look, property(lambda flight: False))
+        # Frozen while it asked for permits, it would give its claims back for want of them.
+        SharedPace._turn_away = lambda pace, count: None  # type: ignore[method-assign]
     asyncio.run(_run(plan))
 
 
