@@ -17,7 +17,7 @@ demo: .venv/demo.stamp  ## dial 500 contacts on the emulator and watch
 
 test: .venv/dev.stamp  ## run the tests with coverage
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 4 --dist worksteal
+	$(BIN)/coverage run -m pytest -q -n 5 --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

@@ -121,7 +121,7 @@ async def see(lane: str, reply: bytes, *, then_close: bool = False) -> Seen:
                 kind, error, detail = "Placed", None, None
                 try:
                     result = await client.calls.place(
-                        CallRequest(number(1)), wait_out_refusals=False, total_seconds=0.3
+                        CallRequest(number(1)), wait_out_refusals=False, total_seconds=1.0
                     )
                     detail = (result.call_id, result.to, result.from_, dict(result.raw))
                 except TalkstackError as failure:

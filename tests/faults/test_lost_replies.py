@@ -107,7 +107,7 @@ def check_the_law(outcome: Outcome, server: RawServer) -> None:
         assert outcome.result.to in (FIRST, None)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(plan=plans, reused=st.booleans())
 def test_whatever_happens_to_a_call_it_rings_at_most_once_and_is_reported_truthfully(
     plan: Plan, reused: bool

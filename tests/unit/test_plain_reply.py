@@ -35,7 +35,7 @@ statuses = st.sampled_from(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(status=statuses, before=st.lists(lines, max_size=4), after=st.lists(lines, max_size=3))
 def test_aiohttp_reads_a_plain_head_the_same_way(
     status: bytes, before: list[bytes], after: list[bytes]

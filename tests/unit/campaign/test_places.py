@@ -59,7 +59,7 @@ def answer_of_ours(places: Places, number: str) -> tuple[str, ...] | None:
         return None
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(near_real_numbers() | american_numbers)
 def test_validity_and_zones_are_those_phonenumbers_gives(number: str):
     try:

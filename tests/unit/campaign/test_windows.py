@@ -330,7 +330,7 @@ def test_away_from_clock_changes_it_is_open_exactly_when_it_should_be(
         assert isinstance(memory.at(moment, zones, ()), Open) is within
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(moments=st.lists(MOMENTS, max_size=8), zones=ZONE_SETS, hours=WINDOWS)
 def test_memory_never_says_anything_else(
     moments: list[datetime], zones: tuple[str, ...], hours: CallingWindow
