@@ -158,7 +158,8 @@ async def ours_make(
     async with make_client(target, max_connections=concurrency, lane=lane) as client:
 
         async def call(row: Row) -> CallResult:
-            return await client.calls.make(request_of(row))
+            number, variables = row
+            return await client.calls.make(number, dynamic_variables=variables)
 
         yield Player.of(call, concurrency=concurrency, read=read_result)
 

@@ -52,7 +52,7 @@ class RequestRepeated:
     reason: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for every request, and quicker so
 class RequestFinished:
     """A request is over, well or badly."""
 

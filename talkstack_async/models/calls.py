@@ -52,7 +52,7 @@ class CallRequest:
     reference: Any = attrs.field(default=None, kw_only=True, hash=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for every call, and quicker so
 class CallResult:
     """What the service answered when it accepted a call.
 

@@ -25,7 +25,7 @@ from ..wire.endpoints import CALLS_GET
 from ..wire.history import checked
 from ..wire.readers import reader
 from ..wire.replies import read_call_result
-from ..wire.requests import build, defaulted, make_call_request, needed
+from ..wire.requests import build, call_to, defaulted, make_call_request, needed
 from .agents import Agents
 from .analysing import until_available
 from .batching import batch_file
@@ -36,6 +36,8 @@ from .walking import walk
 __all__ = ["Calls"]
 
 _read_call = reader(Call, "call")
+_EVERYDAY = frozenset({dict, type(None)})  # what variables are; anything else is looked at closely
+_NO_VARIABLES: Mapping[str, Any] = {}
 
 
 class Calls:
@@ -83,12 +85,24 @@ class Calls:
             if agent_id or project_id or dynamic_variables:
                 raise InvalidRequestError("give a CallRequest, or its parts, not both")
             call = number
-        else:
+        elif check_variables or type(dynamic_variables) not in _EVERYDAY:
             call = CallRequest(
                 number,
                 agent_id=agent_id,
                 project_id=project_id,
                 dynamic_variables=dynamic_variables or {},
+            )
+        else:  # the same, without a value that nobody would look at
+            config = self._config
+            request = call_to(
+                number,
+                dynamic_variables or _NO_VARIABLES,
+                project_id or config.project_id,
+                agent_id or config.agent_id,
+                config.check_numbers,
+            )
+            return await self._transport.send(
+                request, read_call_result, total_seconds=total_seconds
             )
         if check_variables:
             await self.variable_check().check(call)

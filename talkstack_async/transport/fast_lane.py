@@ -111,7 +111,7 @@ class FastLane:
                 answer = await waiter
                 if answer is not None:
                     head, body, status = answer
-                    reply = Reply(status, Headers(head), body, outgoing.request_id)
+                    reply = Reply(status, Headers(head), body)
                 elif line.has_left or line.failure is not None:
                     reply = await self._read_odd(line, outgoing)
                 else:
@@ -280,7 +280,6 @@ class FastLane:
             headers=message.headers,
             body=body,
             is_whole=is_whole,
-            request_id=outgoing.request_id,
         )
 
 

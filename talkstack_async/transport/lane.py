@@ -76,7 +76,6 @@ class PublicLane:
             headers=response.headers,
             body=body,
             is_whole=whole,
-            request_id=outgoing.request_id,
         )
 
     def serialise(self, outgoing: Outgoing, request: ClientRequest) -> bytes:

@@ -32,10 +32,11 @@ class SentMark:
         self.sent = True
 
 
-class Outgoing:
+class Outgoing(SentMark):
     """One request on its way out, with its mark, and what became of its tries so far.
 
     Attributes:
+        mark: Its caller's; without one, the request is its own mark.
         since: When it began, on the client's clock.
         attempts: How often it was tried.
         was_renewed: Whether another token was tried.
@@ -43,12 +44,13 @@ class Outgoing:
     """
 
     __slots__ = (
+        "_prefix",
+        "_serial",
         "attempts",
         "credential",
         "mark",
         "patience",
         "request",
-        "request_id",
         "since",
         "was_renewed",
     )
@@ -57,18 +59,26 @@ class Outgoing:
         self,
         request: HttpRequest,
         credential: bytes,
-        request_id: str,
-        mark: SentMark,
+        prefix: str,
+        serial: int,
+        mark: SentMark | None = None,
         since: float = 0.0,
     ) -> None:
+        self.sent = False
         self.request = request
         self.credential = credential
-        self.request_id = request_id
-        self.mark = mark
+        self._prefix = prefix
+        self._serial = serial
+        self.mark = mark or self
         self.since = since
         self.attempts = 0
         self.was_renewed = False
         self.patience: Patience | None = None
+
+    @property
+    def request_id(self) -> str:
+        """Our own id of the request, put together for whoever asks; mostly nobody does."""
+        return f"{self._prefix}-{self._serial}"
 
     def serialise(self, *, target: bytes, headers: bytes) -> bytes:
         """Serialise head and body into one piece, so that they leave in one write."""

@@ -71,7 +71,6 @@ def read_tokens(endpoint: Endpoint, reply: Reply) -> Tokens:
             f"{endpoint.name}: the service answered {reply.status} without a token",
             status=reply.status,
             uncertain=True,
-            request_id=reply.request_id or None,
         )
     # The vendor's page promises the first spelling and shows the second.
     refresh_token = _text(body, "refreshToken") or _text(body, "resfreshToken")

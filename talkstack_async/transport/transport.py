@@ -102,8 +102,9 @@ class Transport:
         outgoing = Outgoing(
             request,
             self._credentials.header_line(request.endpoint),
-            f"{self._prefix}-{next(self._numbers)}",
-            mark or SentMark(),
+            self._prefix,
+            next(self._numbers),
+            mark,
             self._clock.monotonic(),
         )
         total = self._config.timeouts.total if total_seconds is None else total_seconds

@@ -52,14 +52,12 @@ class Reply:
     """What came back: a status, headers and the body.
 
     Attributes:
-        request_id: Our own id of the request.
         is_whole: False if the body was larger than the limit; `body` is then its beginning.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
-    request_id: str = ""
     is_whole: bool = True
 
     @property
@@ -116,7 +114,6 @@ def unexpected(endpoint: Endpoint, reply: Reply, why: str) -> errors.UnexpectedR
         # What cannot be read may hold a credential all the same.
         body="" if _hands_out(endpoint) else excerpt(reply.body),
         uncertain=uncertain,
-        request_id=reply.request_id or None,
     )
 
 
@@ -143,7 +140,6 @@ def error_of(endpoint: Endpoint, reply: Reply, *, now: datetime) -> errors.Statu
         body=excerpt(reply.body),
         retry_after=retry_after_seconds(reply, now=now),
         uncertain=_may_have_happened(endpoint, reply),
-        request_id=reply.request_id or None,
     )
 
 

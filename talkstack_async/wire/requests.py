@@ -20,6 +20,7 @@ from .quick_json import encode_object, quote_text
 __all__ = [
     "HttpRequest",
     "build",
+    "call_to",
     "defaulted",
     "make_call_request",
     "needed",
@@ -128,30 +129,46 @@ def make_call_request(
     """
     if not isinstance(call, CallRequest):
         raise InvalidRequestError(f"a CallRequest was expected, not {type(call).__name__}")
-    number = call.number
+    return call_to(
+        call.number,
+        call.dynamic_variables,
+        call.project_id or project_id,
+        call.agent_id or agent_id,
+        check_number,
+    )
+
+
+def call_to(
+    number: str,
+    variables: Mapping[str, Any],
+    project_id: str | None,
+    agent_id: str | None,
+    check_number: bool,  # noqa: FBT001 # once per call, and by position it is cheaper
+) -> HttpRequest:
+    """Build the request that places a call, from its parts. See `make_call_request`."""
     if not check_number or type(number) is not str or not _is_e164(number):
         number = number_text(number, check=check_number)
     quoted = f'"{number}"' if check_number else _encode_strictly(number)
-    variables = call.dynamic_variables
-    project_id, agent_id = call.project_id or project_id, call.agent_id or agent_id
     try:
         # Everyday rows of one list differ in the number and in the texts of the variables.
         frame = _frames[project_id, agent_id, *variables]
         body = frame % (quoted, *map(quote_text, variables.values()))
     except (KeyError, TypeError, AttributeError):
-        body = _body_anew(call, quoted, project_id, agent_id)
+        body = _body_anew(variables, quoted, project_id, agent_id)
     return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, body.encode())
 
 
-def _body_anew(call: CallRequest, quoted: str, project_id: object, agent_id: object) -> str:
+def _body_anew(
+    variables: Mapping[str, Any], quoted: str, project_id: object, agent_id: object
+) -> str:
     """Put a body together that has no frame yet, or may have none."""
     ids = {
         "projectId": defaulted("project_id", project_id),
         "agentId": defaulted("agent_id", agent_id),
     }
-    variables = call.dynamic_variables or {}
+    variables = variables or {}
     if not isinstance(variables, dict) or not all(isinstance(name, str) for name in variables):
-        raise InvalidRequestError(_unfit_variable(call))
+        raise InvalidRequestError(_unfit_variable(variables))
     if all(type(text) is str for text in (*ids.values(), *variables, *variables.values())):
         _keep_frame(ids, variables)
     start = f'{{"number":{quoted},{_encode_strictly(ids)[1:-1]}'
@@ -160,7 +177,7 @@ def _body_anew(call: CallRequest, quoted: str, project_id: object, agent_id: obj
     try:
         return f'{start},"dynamicVariables":{encode_object(variables)}}}'
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidRequestError(_unfit_variable(call)) from error
+        raise InvalidRequestError(_unfit_variable(variables)) from error
 
 
 def _keep_frame(ids: Mapping[str, str], variables: Mapping[str, object]) -> None:
@@ -230,10 +247,10 @@ def defaulted(name: str, value: object) -> str:
     return value
 
 
-def _unfit_variable(call: CallRequest) -> str:
-    if not isinstance(call.dynamic_variables, dict):
-        return f"dynamic variables must be a mapping, not {type(call.dynamic_variables).__name__}"
-    for name, value in cast("dict[object, object]", call.dynamic_variables).items():
+def _unfit_variable(variables: object) -> str:
+    if not isinstance(variables, dict):
+        return f"dynamic variables must be a mapping, not {type(variables).__name__}"
+    for name, value in cast("dict[object, object]", variables).items():
         if not isinstance(name, str):
             return f"dynamic variable names must be text, not {type(name).__name__}"
         try:

@@ -145,7 +145,7 @@ KINDS: dict[int, tuple[type[errors.StatusError], bool]] = {
 
 @pytest.mark.parametrize(("status", "body"), examples())
 def test_every_answer_of_the_contract_is_read(status: int, body: Any) -> None:
-    reply = Reply(status=status, headers={}, body=json.dumps(body).encode(), request_id="f00-1")
+    reply = Reply(status=status, headers={}, body=json.dumps(body).encode())
     if reply.is_success:
         validate(body, "MakeCallResponse")
         call = body["call"]

@@ -112,12 +112,17 @@ class Seen:
     was_reused: bool
 
 
-async def see(lane: str, reply: bytes, *, then_close: bool = False) -> Seen:
-    script = Script(reply=reply, then_close=then_close)
+async def see(
+    lane: str, reply: bytes, *, then_close: bool = False, before: bytes | None = None
+) -> Seen:
     with lane_is(lane):
-        async with ScriptedServer(script) as server:
+        async with ScriptedServer() as server:
             changes: dict[str, Any] = {"max_reply_bytes": 4000}
             async with client_for(server.url, **changes) as client:
+                if before is not None:
+                    server.script = Script(reply=before)
+                    await client.calls.make(number(3))
+                server.script = Script(reply=reply, then_close=then_close)
                 kind, error, detail = "Placed", None, None
                 try:
                     result = await client.calls.place(
@@ -154,6 +159,17 @@ async def test_both_lanes_make_the_same_of_a_reply(name: str, then_close: bool) 
     assert fast == public
     if name in WELL:
         assert fast.kind == "Placed"
+
+
+@pytest.mark.parametrize("name", [*WELL, *BADLY])
+async def test_a_reply_after_a_plain_one_is_read_as_closely(name: str) -> None:
+    # Some begin as the one before, to the byte, and are odd behind that.
+    reply, before = {**WELL, **BADLY}[name], WELL["plain"]
+    public = await see("public", reply, before=before)
+    fast = await see("auto", reply, before=before)
+    assert fast.kind == public.kind
+    assert (fast.detail, fast.is_uncertain) == (public.detail, public.is_uncertain)
+    assert fast.was_reused <= public.was_reused
 
 
 async def test_a_reply_without_a_length_ends_with_the_connection() -> None:

@@ -7,7 +7,7 @@ import pytest
 from talkstack_async import ClientConfig
 from talkstack_async.errors import ConfigurationError
 from talkstack_async.transport.origin import Origin, Proxy, origins
-from talkstack_async.transport.outgoing import Outgoing, SentMark
+from talkstack_async.transport.outgoing import Outgoing
 from talkstack_async.wire.endpoints import CALLS_MAKE
 from talkstack_async.wire.requests import HttpRequest
 
@@ -99,8 +99,8 @@ def outgoing(body: bytes = b'{"a":1}') -> Outgoing:
     return Outgoing(
         HttpRequest(CALLS_MAKE, "/call/makeCall", body),
         credential=b"x-api-key: k\r\n",
-        request_id="f00-1",
-        mark=SentMark(),
+        prefix="f00",
+        serial=1,
     )
 
 

@@ -29,7 +29,7 @@ WRITE = Endpoint(name="agents.create", verb="POST", path="/a", effect=Effect.WRI
 def reply(status: int = 200, body: Any = b"", retry_after: str | None = None) -> Reply:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {} if retry_after is None else {"Retry-After": retry_after}
-    return Reply(status=status, headers=headers, body=data, request_id="f00-1")
+    return Reply(status=status, headers=headers, body=data)
 
 
 def error(status: int, endpoint: Endpoint = CALLS_MAKE, **more: Any) -> errors.StatusError:
@@ -84,7 +84,6 @@ def test_each_status_is_told_as_the_design_says(
     assert type(dial) is kind
     assert dial.uncertain is uncertain
     assert dial.status == status
-    assert dial.request_id == "f00-1"
     read = error(status, CALLS_GET, retry_after=retry_after)
     assert type(read) is kind
     assert read.uncertain is False

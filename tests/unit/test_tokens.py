@@ -30,7 +30,7 @@ from talkstack_async.errors import (
 from talkstack_async.secret import Secret
 from talkstack_async.transport import keeper as keeping
 from talkstack_async.transport.keeper import TokenKeeper
-from talkstack_async.transport.outgoing import Outgoing, SentMark
+from talkstack_async.transport.outgoing import Outgoing
 from talkstack_async.transport.tokens import Login, read_tokens
 from talkstack_async.wire.endpoints import AUTH_LOGIN, AUTH_REFRESH, CALLS_MAKE
 from talkstack_async.wire.replies import Reply
@@ -41,7 +41,7 @@ TWO_HOURS = 7200.0
 
 def outgoing(number: int = 1) -> Outgoing:
     request = build(CALLS_MAKE, {"number": "+14155550123"})
-    return Outgoing(request, credential=b"", request_id=f"bcdfgh-{number}", mark=SentMark())
+    return Outgoing(request, credential=b"", prefix="bcdfgh", serial=number)
 
 
 def line(text: str) -> bytes:

@@ -90,7 +90,9 @@ def outgoing(*, sent: bool, endpoint: Endpoint = CALLS_MAKE) -> Outgoing:
     mark = SentMark()
     mark.sent = sent
     request = HttpRequest(endpoint, endpoint.path, b'{"number":"+14155550123"}')
-    return Outgoing(request, credential=b"x-api-key: s3cret\r\n", request_id="f00-1", mark=mark)
+    return Outgoing(
+        request, credential=b"x-api-key: s3cret\r\n", prefix="f00", serial=1, mark=mark
+    )
 
 
 @pytest.mark.parametrize(("failure", "before", "_"), CASES, ids=NAMES)
