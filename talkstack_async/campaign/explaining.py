@@ -115,6 +115,12 @@ def _sentence(line: StoryLine, places: Mapping[int, int]) -> str:
     return told if place is None else f"Attempt {place}: {told}"
 
 
+_TAKEN_OVER = {
+    "left": "its worker does not follow it any more",
+    "stale": "its worker is gone, so another one took over",
+}
+
+
 def _event(what: str, detail: dict[str, Any]) -> str:
     match what:
         case "listed":
@@ -129,7 +135,7 @@ def _event(what: str, detail: dict[str, Any]) -> str:
         case "updated":
             return _with("its row of the list has changed", detail)
         case "taken_over":
-            return _with("its worker is gone, so another one took over", detail)
+            return _with(_TAKEN_OVER.get(str(detail.get("why")), _TAKEN_OVER["stale"]), detail)
         case "resolved":
             told = f"a person decided: {detail.pop('detail', '')}".rstrip(": ")
             return _settled_as(told, detail)

@@ -32,11 +32,12 @@ class SentMark:
         self.sent = True
 
 
-class Outgoing(SentMark):
+class Outgoing:
     """One request on its way out, with its mark, and what became of its tries so far.
 
     Attributes:
-        mark: Its caller's; without one, the request is its own mark.
+        mark: Its caller's, or one of its own. Never the request itself: what refers to itself
+            stays until the garbage collector comes, and this holds a number and the credential.
         since: When it began, on the client's clock.
         attempts: How often it was tried.
         was_renewed: Whether another token was tried.
@@ -64,12 +65,11 @@ class Outgoing(SentMark):
         mark: SentMark | None = None,
         since: float = 0.0,
     ) -> None:
-        self.sent = False
         self.request = request
         self.credential = credential
         self._prefix = prefix
         self._serial = serial
-        self.mark = mark or self
+        self.mark = mark or SentMark()
         self.since = since
         self.attempts = 0
         self.was_renewed = False

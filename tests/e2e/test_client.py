@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import logging
 import pickle
@@ -46,6 +47,7 @@ from talkstack_async.errors import (
     WrongEventLoopError,
 )
 from talkstack_async.telemetry import Event, PoolWaited, RequestFinished, RequestRepeated
+from talkstack_async.transport.outgoing import Outgoing
 from talkstack_async.wire.endpoints import Host
 from tests.support.clients import KEY, client_for, config_for, number
 from tests.support.raw_server import Plan, RawServer, http
@@ -662,3 +664,22 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         pass
     finally:
         writer.close()
+
+
+async def test_a_finished_call_leaves_nothing_to_the_garbage_collector(
+    server: RawServer, lane: str
+) -> None:
+    # A request holds a number and the credential: it is to be gone when its call is.
+    if lane == "public":
+        pytest.skip("aiohttp's own requests and answers refer to each other, and to ours")
+    async with client_for(server.url) as client:
+        await client.calls.make(number(0))
+        gc.collect()
+        gc.disable()
+        try:
+            for each in range(1, 20):
+                await client.calls.make(number(each))
+            left = [each for each in gc.get_objects() if isinstance(each, Outgoing)]
+        finally:
+            gc.enable()
+    assert left == []

@@ -117,6 +117,10 @@ SENTENCES = [
         happened("taken_over", attempt_id=41, why="stale"),
         "Attempt 1: its worker is gone, so another one took over (why stale)",
     ),
+    (
+        happened("taken_over", attempt_id=41, why="left"),
+        "Attempt 1: its worker does not follow it any more (why left)",
+    ),
     (happened("some_new_thing", key=[1, 2], empty=""), "some new thing (key 1, 2)"),
 ]  # fmt: skip
 
