@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,9 @@ async def limit_pages(ledger: Any, limit: str) -> None:
         (pages,) = transaction.connection.execute(f"PRAGMA {limit}").fetchone()
         transaction.connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    await ledger._submit(act)
+    # It may share its transaction with the run's own writes, which are then the first not to fit.
+    with suppress(LedgerFullError):
+        await ledger._submit(act)
 
 
 async def test_a_ledger_that_somebody_keeps_locked_stops_the_campaign(
