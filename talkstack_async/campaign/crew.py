@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
 from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
 from .attempting import Attempting, Following, unsent
 from .fence import FencedFlight, Stamp
+from .jobs import Jobs
 from .records import Claim
 from .run_state import RunState
 from .settling import settle_outcome
@@ -37,7 +37,7 @@ class Crew:
         self._run = run
         self._attempting = attempting
         self._judge = judge
-        self._jobs: deque[FencedFlight | Following] = deque()
+        self._jobs = Jobs(run.clock)
         self._job_news = asyncio.Event()
         self._workers: dict[asyncio.Task[None], FencedFlight | None] = {}
         self._idle = 0
@@ -65,17 +65,15 @@ class Crew:
     def dial(self, claims: Sequence[Claim], stamp: Stamp) -> None:
         """Have claims dialled, each as soon as there is a slot and a turn."""
         self.unsent += len(claims)
-        fence, clock = self._run.settings.evidence.fence_seconds, self._run.clock
-        self._jobs += [
-            FencedFlight(claim, stamp, fence_seconds=fence, clock=clock) for claim in claims
-        ]
+        fence_seconds = self._run.settings.evidence.fence_seconds
+        self._jobs.add_claims(claims, stamp, fence_seconds=fence_seconds)
 
     def follow(self, following: Following) -> None:
         """Have a call followed, before anything new is dialled: its phone rings already."""
         if following.attempt.attempt_id not in self._followed:
             self._followed.add(following.attempt.attempt_id)
             self._run.tally.followed += 1
-            self._jobs.appendleft(following)
+            self._jobs.add_call(following)
 
     def staff(self) -> None:
         """Have a worker for each job, up to the limit."""
@@ -91,37 +89,34 @@ class Crew:
     def stand_down(self) -> None:
         """Give back what has not left, and let those finish whose call has."""
         self.give_back()
-        self._jobs.clear()
+        self._jobs.drop_calls()
         for worker, flight in tuple(self._workers.items()):
             if flight is None or flight.ask_to_stop():
                 worker.cancel()
 
     def give_back(self) -> None:
         """Give back what has not left. Calls that have are answered and followed."""
-        jobs, self._jobs = self._jobs, deque[FencedFlight | Following]()
-        for job in jobs:
-            if isinstance(job, Following):
-                self._jobs.append(job)
-            else:
-                self._give_back(job.claim)
+        for claim in self._jobs.take_claims(lambda _: True):
+            self._give_back(claim)
         for worker, flight in tuple(self._workers.items()):
             if flight is not None and not flight.sent and flight.placed is None:
                 worker.cancel()
 
     def unsent_phones(self) -> list[str]:
         """Return the numbers of claims that have not left yet."""
-        return [flight.claim.phone for flight in self._unsent_flights()]
+        waiting = [claim.phone for claim in self._jobs.claims]
+        return waiting + [flight.claim.phone for flight in self._unsent_flights()]
 
     def withdraw(self, phones: Collection[str]) -> None:
         """Give back the claims on some numbers, those of them that have not left yet."""
+        for claim in self._jobs.take_claims(lambda claim: claim.phone in phones):
+            self._give_back(claim)
         for flight in self._unsent_flights():
             if flight.claim.phone in phones:
                 flight.withdraw()
 
     def _unsent_flights(self) -> list[FencedFlight]:
-        queued = [job for job in self._jobs if isinstance(job, FencedFlight)]
-        waiting = [each for each in self._workers.values() if each is not None and not each.sent]
-        return queued + waiting
+        return [each for each in self._workers.values() if each is not None and not each.sent]
 
     async def finish(self, *, grace_seconds: float, hurried: asyncio.Event) -> None:
         """Wait for answers, then give up waiting; every attempt is recorded either way."""
@@ -146,7 +141,7 @@ class Crew:
         while not self._run.stopping and len(self._workers) <= self._limit:
             while not self._jobs:
                 await self._wait_for_jobs()
-            job = self._jobs.popleft()
+            job = self._jobs.take()
             try:
                 if isinstance(job, Following):
                     await self._follow(job)

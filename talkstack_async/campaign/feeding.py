@@ -13,8 +13,9 @@ __all__ = ["Load", "rate_after", "room_for_claims"]
 # A claim of fewer is put off for a moment while calls are flying: each claim is a commit.
 _WORTH_A_COMMIT = 8
 _MOST_AT_ONCE = 500
-# What ends within a moment says little: four calls at once are no thousand in a second.
-_RATE_OVER_SECONDS = 0.2
+# What ends within a moment says little: four calls at once are no thousand in a second. But where
+# many end, a moment is enough.
+_RATE_OVER_SECONDS, _RATE_OVER_JOBS = 0.2, 200
 
 
 @attrs.frozen(kw_only=True)
@@ -64,5 +65,5 @@ def rate_after(rate: float, *, jobs: int, seconds: float) -> float:
     """
     if seconds <= 0:
         return rate
-    weight = min(0.5, seconds / _RATE_OVER_SECONDS)
+    weight = min(0.5, max(seconds / _RATE_OVER_SECONDS, jobs / _RATE_OVER_JOBS))
     return rate + weight * (jobs / seconds - rate)

@@ -15,6 +15,7 @@ import attrs
 
 from ..models.statuses import Disposition
 from ..phone import mask_number
+from ..wire.quick_json import decode_text
 from .settings import CampaignSettings
 from .states import AttemptState, CampaignState, ContactState
 
@@ -125,7 +126,7 @@ class Candidate:
     Attributes:
         zones: Every IANA time zone the number may be in; empty if unknown.
         regions: Rule regions, like `US-FL`, the number may be in.
-        variables: Values for the agent's placeholders, as parsed from the list.
+        variables_json: Values for the agent's placeholders, a JSON object as text.
         attempts: Attempts in this campaign that count.
         suppressed: Why the number must not be called; None if it may.
         earlier: Attempts on the number within the last seven days, newest last, from any
@@ -137,11 +138,17 @@ class Candidate:
     number: str = attrs.field(repr=mask_number)
     zones: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
-    variables: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    variables_json: str = attrs.field(default="{}", repr=False)
     attempts: int = 0
     suppressed: str | None = None
     earlier: tuple[Earlier, ...] = ()
     has_open: bool = False
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """Values for the agent's placeholders, read anew each time."""
+        read: Mapping[str, Any] = decode_text(self.variables_json)
+        return read
 
 
 Decide: TypeAlias = Callable[[Candidate, datetime], Decision]
@@ -278,10 +285,16 @@ class Claim:
     contact_id: int
     campaign_id: int
     phone: str = attrs.field(repr=mask_number)
-    variables: Mapping[str, Any] = attrs.field(repr=False)
+    variables_json: str = attrs.field(repr=False)
     attempts: int
     worker: str
     claimed_at: datetime
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """Values for the agent's placeholders, read anew each time."""
+        read: Mapping[str, Any] = decode_text(self.variables_json)
+        return read
 
 
 @attrs.frozen(kw_only=True)

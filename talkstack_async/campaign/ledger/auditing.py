@@ -74,7 +74,7 @@ class Auditing(ABC):
         at: int,
         what: str,
         words: str,
-        of: Sequence[tuple[Any, ...]],
+        of: Sequence[str],
         *,
         campaign_id: int,
     ) -> None:
@@ -84,8 +84,8 @@ class Auditing(ABC):
             at: The moment.
             what: What happened to them.
             words: What is said of all, a JSON object as text.
-            of: Contact and attempt of each, and what is said of it alone.
+            of: Of each a JSON array: contact, attempt, and what is said of it alone.
             campaign_id: Whose they are.
         """
         # `entries.said_of` and the readers know this form.
-        self.audit(at, what, f'{words[:-1]},"of":{to_json(of)}}}', campaign_id=campaign_id)
+        self.audit(at, what, f'{words[:-1]},"of":[{",".join(of)}]}}', campaign_id=campaign_id)

@@ -5,13 +5,13 @@ How contacts are found and written is the matter of each database.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeAlias, assert_never
+from typing import Any, NamedTuple, assert_never
 
 import attrs
 
-from ...wire.quick_json import decode_text
 from ..records import (
     CallNow,
     CampaignRecord,
@@ -36,7 +36,6 @@ _LOOK_BACK = timedelta(days=7, hours=1)
 # The number is being called by another campaign; a call takes about that long to be placed.
 _ELSEWHERE = timedelta(minutes=1)
 
-_SUPPRESSED = "SELECT number, reason FROM suppression WHERE number {among}"
 # Released and rejected attempts certainly did not ring.
 _EARLIER = (
     "SELECT c.number, a.sent_at, a.campaign_id "
@@ -48,7 +47,7 @@ _OTHER_CAMPAIGN = "SELECT 1 FROM campaign WHERE campaign_id <> ? LIMIT 1"
 
 
 class Due(NamedTuple):
-    """A contact that is due, as columns."""
+    """A contact that is due, as columns; `suppressed` is why its number must not be called."""
 
     contact_id: int
     number: str
@@ -60,6 +59,7 @@ class Due(NamedTuple):
     next_at: int
     reason: str | None
     detail: str | None
+    suppressed: str | None
 
 
 @attrs.frozen(kw_only=True)
@@ -71,14 +71,8 @@ class _Facts:
     """
 
     is_alone: bool
-    suppressed: dict[str, str]
     earlier: dict[str, list[Earlier]]
     open: set[str]
-
-
-# Contact, its variables, why it is called, and how many earlier attempts were known. Many wait
-# at once: whatever else they kept alive, the garbage collector would look at.
-_Wanted: TypeAlias = tuple[Due, Mapping[str, Any], Mapping[str, Any], int]
 
 
 class Taking:
@@ -91,8 +85,11 @@ class Taking:
         now: The moment.
         due_at: Who is due by then is looked at.
 
+    A batch is made in one go, and whatever it keeps alive the garbage collector looks at, again
+    and again: so it keeps two objects of each contact, and the rest as text or in common.
+
     Attributes:
-        wanted: Who is to be called: contact, variables, why, and how many attempts were known.
+        wanted: Who is to be called.
         claims: Those of them who got an attempt.
         waits: Rows of `next_at`, `reason`, `detail` and `contact_id`.
         stops: Rows of `state`, `reason`, `detail` and `contact_id`.
@@ -115,7 +112,10 @@ class Taking:
         self._is_alone = True
         self.at = to_ms(now)
         self.worker = worker
-        self.wanted: list[_Wanted] = []
+        self.wanted: deque[Due] = deque()
+        # Of each of them: why it is called, and how many earlier attempts were known.
+        self._because: list[Mapping[str, Any]] = []
+        self._known: list[int] = []
         self.claims: list[Claim] = []
         self.waits: list[tuple[Any, ...]] = []
         self.stops: list[tuple[Any, ...]] = []
@@ -137,37 +137,40 @@ class Taking:
         """
         if self._is_alone or not added:
             return []
-        wanted = [each for each in self.wanted if each[0].contact_id in added]
-        numbers = [contact.number for contact, *_ in wanted]
-        known = _earlier(self._transaction, numbers, now=self._now)
+        tried = [
+            (contact, known)
+            for contact, known in zip(self.wanted, self._known, strict=True)
+            if contact.contact_id in added
+        ]
+        numbers = [contact.number for contact, _ in tried]
+        earlier = _earlier(self._transaction, numbers, now=self._now)
         return [
             contact.contact_id
-            for contact, _, _, seen in wanted
-            if len(known.get(contact.number, ())) - 1 > seen
+            for contact, known in tried
+            if len(earlier.get(contact.number, ())) - 1 > known
         ]
 
-    def take(self, attempts: Iterable[int | None]) -> None:
+    def take(self, attempts: Sequence[int | None]) -> None:
         """Claim those that are wanted, each with its new attempt.
 
         None means that somebody else began to call the number meanwhile.
         """
-        # What is said of a dial, and of whom: the rules hand out the same words for many. They
-        # are kept among `wanted`, so that nothing else can get their id meanwhile.
-        dials: dict[tuple[int, int], tuple[Mapping[str, Any], list[tuple[int, int]]]] = {}
-        for wanted, attempt_id in zip(self.wanted, attempts, strict=True):
-            contact, variables, because, _ = wanted
+        # What is said of a dial, and of whom: the rules hand out the same words for many.
+        dials: dict[tuple[int, int], tuple[Mapping[str, Any], list[str]]] = {}
+        for because, attempt_id in zip(self._because, attempts, strict=True):
+            contact = self.wanted.popleft()
             if attempt_id is None:
                 self._wait_for_other(contact)
                 continue
-            self.claims.append(self._claim_of(contact, variables, attempt_id=attempt_id))
-            key = (id(because), contact.tries + 1)
+            self.claims.append(self._claim_of(contact, attempt_id))
+            key = (id(because), contact.tries)
             said = dials.get(key)
             if said is None:
                 said = dials[key] = (because, [])
-            said[1].append((contact.contact_id, attempt_id))
+            said[1].append(f"[{contact.contact_id},{attempt_id}]")
         campaign_id = self._campaign.campaign_id
-        for (_, tried), (because, of) in dials.items():
-            why = to_json({"n": tried, **because})
+        for (_, tries), (because, of) in dials.items():
+            why = to_json({"n": tries + 1, **because})
             self._transaction.audit_all(self.at, "dial", why, of, campaign_id=campaign_id)
 
     def saw_all(self, limit: int) -> bool:
@@ -192,8 +195,9 @@ class Taking:
                 # Whatever the rules say: two open attempts of a number could not be told apart.
                 self._wait_for_other(contact)
             case CallNow(because=because):
-                known = len(candidate.earlier)
-                self.wanted.append((contact, candidate.variables, because, known))
+                self.wanted.append(contact)
+                self._because.append(because)
+                self._known.append(len(candidate.earlier))
             case Wait():
                 self._wait(contact, decision)
             case Stop():
@@ -201,13 +205,13 @@ class Taking:
             case _:
                 assert_never(decision)
 
-    def _claim_of(self, contact: Due, variables: Mapping[str, Any], *, attempt_id: int) -> Claim:
+    def _claim_of(self, contact: Due, attempt_id: int) -> Claim:
         return Claim(
             attempt_id=attempt_id,
             contact_id=contact.contact_id,
             campaign_id=self._campaign.campaign_id,
             phone=contact.number,
-            variables=variables,
+            variables_json=contact.variables,
             attempts=contact.attempts + 1,
             worker=self.worker,
             claimed_at=self._now,
@@ -245,19 +249,16 @@ class Taking:
 def _facts(
     transaction: Transaction, campaign_id: int, *, due: Sequence[Due], now: datetime
 ) -> _Facts:
-    numbers = [contact.number for contact in due]
-    suppressed = dict(transaction.rows(_SUPPRESSED, (transaction.many(numbers),)))
     # Where there is but one campaign, a contact that was never tried has no history.
     is_alone = not transaction.rows(_OTHER_CAMPAIGN, (campaign_id,))
-    if is_alone:
-        numbers = [contact.number for contact in due if contact.tries]
+    numbers = [contact.number for contact in due if contact.tries or not is_alone]
     earlier: dict[str, list[Earlier]] = {}
     found_open: set[str] = set()
     if numbers:
         earlier = _earlier(transaction, numbers, now=now)
         given = transaction.many(numbers)
         found_open = {number for (number,) in transaction.rows(_OPEN, (given,))}
-    return _Facts(is_alone=is_alone, suppressed=suppressed, earlier=earlier, open=found_open)
+    return _Facts(is_alone=is_alone, earlier=earlier, open=found_open)
 
 
 def _earlier(
@@ -278,9 +279,9 @@ def _candidate(contact: Due, facts: _Facts) -> Candidate:
         number=number,
         zones=words_of(contact.zones),
         regions=words_of(contact.regions),
-        variables=decode_text(contact.variables),
+        variables_json=contact.variables,
         attempts=contact.attempts,
-        suppressed=facts.suppressed.get(number),
+        suppressed=contact.suppressed,
         earlier=tuple(facts.earlier.get(number, ())),
         has_open=number in facts.open,
     )

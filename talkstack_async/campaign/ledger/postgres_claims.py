@@ -24,9 +24,10 @@ __all__ = ["claim"]
 _DUE = (
     "SELECT d.* FROM unnest(%s::smallint[]) AS s (shard) CROSS JOIN LATERAL ("
     "SELECT contact_id, number, variables, zones, regions, attempts, tries, next_at, reason, "
-    "detail, shard FROM contact c WHERE c.campaign_id = %s AND c.shard = s.shard "
+    "detail, (SELECT p.reason FROM suppression p WHERE p.number = c.number), shard "
+    "FROM contact c WHERE c.campaign_id = %s AND c.shard = s.shard "
     "AND c.state = 0 AND c.next_at <= %s ORDER BY c.next_at, c.contact_id LIMIT %s "
-    "FOR UPDATE SKIP LOCKED) d"
+    "FOR UPDATE OF c SKIP LOCKED) d"
 )
 _NEXT_DUE = (
     "SELECT min(d.next_at) FROM unnest(%s::smallint[]) AS s (shard) CROSS JOIN LATERAL ("
@@ -134,7 +135,7 @@ def _write(transaction: PostgresTransaction, campaign_id: int, taking: Taking) -
         if late := taking.rung_meanwhile(attempts):
             withdrawn = as_array(attempts.pop(contact_id) for contact_id in late)
             transaction.connection.execute(_WITHDRAW, (withdrawn,))
-        taking.take(attempts.get(contact.contact_id) for contact, *_ in taking.wanted)
+        taking.take([attempts.get(contact.contact_id) for contact in taking.wanted])
     if taking.claims:
         taken = as_array(claim.contact_id for claim in taking.claims)
         transaction.connection.execute(_TAKE, (taken,))
@@ -148,7 +149,7 @@ def _add_attempts(
 ) -> dict[int, int]:
     """Insert the attempts; return those that could be, by their contacts."""
     # Two workers that insert the same numbers wait for each other only in the same order.
-    contacts = sorted((contact for contact, *_ in taking.wanted), key=lambda each: each.number)
+    contacts = sorted((contact for contact in taking.wanted), key=lambda each: each.number)
     added = transaction.connection.execute(
         _ADD_ATTEMPTS,
         (

@@ -61,16 +61,18 @@ def audit_placed(
     transaction: Transaction, settlements: Sequence[Settlement], moments: Sequence[int]
 ) -> None:
     """Say of a whole batch that it was placed, in one line for each way it goes on."""
-    groups: dict[tuple[int, ContactState, str], list[tuple[int, int, str | None, int]]] = {}
+    groups: dict[tuple[int, ContactState, str], list[str]] = {}
+    latest = max(moments, default=0)
     for one, at in zip(settlements, moments, strict=True):
         key = (one.campaign_id, one.contact, one.detail)
-        groups.setdefault(key, []).append((one.contact_id, one.attempt_id, one.call_id, at))
+        said = f"[{one.contact_id},{one.attempt_id},{to_json(one.call_id)},{at}]"
+        groups.setdefault(key, []).append(said)
     for (campaign_id, contact, detail), placed in groups.items():
         words = {"contact": _CONTACT_WORDS[contact], "reason": Reason.PLACED.value}
         if detail:
             words["detail"] = detail
-        latest = max(moment for *_, moment in placed)
-        transaction.audit_all(latest, "placed", to_json(words), placed, campaign_id=campaign_id)
+        said_of_all = to_json(words)
+        transaction.audit_all(latest, "placed", said_of_all, placed, campaign_id=campaign_id)
 
 
 # --- All others.

@@ -15,7 +15,8 @@ __all__ = ["claim"]
 
 _DUE = (
     "SELECT contact_id, number, variables, zones, regions, attempts, tries, next_at, reason, "
-    "detail FROM contact WHERE campaign_id = ? AND shard = 0 AND state = 0 AND next_at <= ? "
+    "detail, (SELECT s.reason FROM suppression s WHERE s.number = contact.number) FROM contact "
+    "WHERE campaign_id = ? AND shard = 0 AND state = 0 AND next_at <= ? "
     "ORDER BY next_at, contact_id LIMIT ?"
 )
 _NEXT_DUE = (
@@ -72,7 +73,7 @@ def _write(transaction: SqliteTransaction, campaign_id: int, taking: Taking) -> 
         # No attempt is ever deleted, and the transaction holds the write lock.
         (last,) = connection.execute(_LAST_ATTEMPT).fetchone()
         first, count = (last or 0) + 1, len(taking.wanted)
-        ids = to_json([contact.contact_id for contact, *_ in taking.wanted])
+        ids = to_json([contact.contact_id for contact in taking.wanted])
         connection.execute(_ADD_ATTEMPTS, (first, taking.worker, taking.at, ids))
         connection.execute(_TAKE, (ids,))
         connection.execute(_RESERVE, (count, campaign_id))

@@ -71,10 +71,10 @@ def _place_all(
     try:
         placed = connection.executemany(
             _PLACED,
-            [
+            (
                 (one.call_id, at, one.attempt_id, one.worker, one.contact_id)
                 for one, at in zip(settlements, moments, strict=True)
-            ],
+            ),
         ).rowcount
     except IntegrityError:  # the id of a call that another attempt has
         placed = -1

@@ -104,7 +104,7 @@ class Transaction(Protocol):
         at: int,
         what: str,
         words: str,
-        of: Sequence[tuple[Any, ...]],
+        of: Sequence[str],
         *,
         campaign_id: int,
     ) -> None:

@@ -53,9 +53,9 @@ def test_nobody_makes_an_empty_plan() -> None:
 
 def test_who_is_out_is_counted_by_reason() -> None:
     found = planned(
-        people(3, zones=NEW_YORK, variables={"name": "Ada"}),
+        people(3, zones=NEW_YORK, variables_json='{"name": "Ada"}'),
         people(2, zones=NEW_YORK),
-        people(4, zones=(), variables={"name": "Ada"}),
+        people(4, zones=(), variables_json='{"name": "Ada"}'),
         people(1, zones=NEW_YORK, suppressed="asked us to"),
         placeholders=("name",),
     )

@@ -107,15 +107,15 @@ STOPS = {
         someone(suppressed=""), Stop(reason=Reason.SUPPRESSED)
     ),
     "no value": (
-        someone(variables={"name": "Ada", "day": " "}),
+        someone(variables_json='{"name": "Ada", "day": " "}'),
         Stop(reason=Reason.PLACEHOLDER, detail="no value for day, city"),
     ),
     "attempts used": (
-        someone(variables={"name": "A", "day": 1, "city": "B"}, attempts=3),
+        someone(variables_json='{"name": "A", "day": 1, "city": "B"}', attempts=3),
         Stop(reason=Reason.ATTEMPTS_USED, detail="3 of 3"),
     ),
     "no zone": (
-        someone(variables={"name": "A", "day": 1, "city": "B"}, zones=()),
+        someone(variables_json='{"name": "A", "day": 1, "city": "B"}', zones=()),
         Stop(reason=Reason.UNKNOWN_ZONE, detail="its time zone is not known"),
     ),
 }  # fmt: skip
@@ -134,7 +134,7 @@ def test_what_is_for_good_comes_before_what_passes() -> None:
     steps = [
         ({}, Reason.SUPPRESSED),
         ({"suppressed": None}, Reason.PLACEHOLDER),
-        ({"variables": {"name": "Ada"}}, Reason.ATTEMPTS_USED),
+        ({"variables_json": '{"name": "Ada"}'}, Reason.ATTEMPTS_USED),
         ({"attempts": 0}, Reason.OPEN_ELSEWHERE),
         ({"has_open": False}, Reason.GAP),
         ({"earlier": ()}, Reason.UNKNOWN_ZONE),

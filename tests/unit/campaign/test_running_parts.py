@@ -34,7 +34,7 @@ CLAIM = Claim(
     contact_id=1,
     campaign_id=1,
     phone="+12025550101",
-    variables={},
+    variables_json="{}",
     attempts=1,
     worker="w",
     claimed_at=SENT_AT,
@@ -107,6 +107,13 @@ def test_a_handful_of_calls_that_end_together_is_no_high_rate():
 def test_a_rate_is_known_after_half_a_second():
     rate = 0.0
     for _ in range(100):
+        rate = rate_after(rate, jobs=2, seconds=0.005)
+    assert rate == pytest.approx(400, rel=0.1)
+
+
+def test_where_many_calls_end_a_moment_tells_the_rate():
+    rate = 0.0
+    for _ in range(10):
         rate = rate_after(rate, jobs=50, seconds=0.005)
     assert rate == pytest.approx(10_000, rel=0.1)
 
