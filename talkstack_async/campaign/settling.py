@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias, assert_never
 
-import attrs
-
 from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
 from ..errors import (
     AuthenticationError,
@@ -144,8 +142,7 @@ def _released(
 
 def settle_mistaken(placed: Settlement) -> Settlement:
     """Say what it means that a call was placed with an id that belongs to another attempt."""
-    return attrs.evolve(
-        placed,
+    return placed._replace(
         before=(AttemptState.DISPATCHING,),
         after=AttemptState.UNKNOWN,
         contact=ContactState.ACTIVE,

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from talkstack_async.campaign.ledger import Ledger, open_ledger
@@ -400,9 +399,9 @@ async def test_a_placed_call_is_settled_from_where_it_was_believed_to_stand_only
     campaign = await campaign_of(ledger, 1)
     taken = await claim_one(ledger, campaign)
     believed = settlement(taken, PLACED, before=(UNKNOWN,), call_id="c", contact=DONE)
-    believed = attrs.evolve(believed, reason=Reason.PLACED)
+    believed = believed._replace(reason=Reason.PLACED)
     assert await ledger.settle([believed]) == [False]
-    assert await ledger.settle([attrs.evolve(believed, before=(DISPATCHING,))]) == [True]
+    assert await ledger.settle([believed._replace(before=(DISPATCHING,))]) == [True]
 
 
 @pytest.mark.parametrize(

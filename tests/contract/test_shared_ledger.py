@@ -319,7 +319,7 @@ async def test_what_was_written_before_is_true_a_second_time(ann: SharedLedger) 
 
     assert await ann.settle([placed]) == [True]
     assert await ann.settle([placed]) == [True]
-    assert await ann.settle([attrs.evolve(placed, at=at(2))]) == [False]
+    assert await ann.settle([placed._replace(at=at(2))]) == [False]
     assert await ann.settle([ended]) == [True]
     assert await ann.settle([ended]) == [True]
     assert await ann.settle([placed]) == [False]

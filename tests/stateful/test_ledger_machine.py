@@ -609,7 +609,7 @@ class LedgerMachine(RuleBasedStateMachine):
         first = pick % len(self.ghosts)
         group = self.ghosts[first : first + count]
         if is_blunt:  # whoever believes anything is held by the machine itself
-            group = [attrs.evolve(told, before=tuple(AttemptState)) for told in group]
+            group = [told._replace(before=tuple(AttemptState)) for told in group]
         self._settle(group)
 
     # --- Evidence and events.
@@ -739,7 +739,7 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         else:
             told = self._ended(attempt, ring.call_id, end)
-        self._settle([attrs.evolve(told, before=(AttemptState.LOST,))])
+        self._settle([told._replace(before=(AttemptState.LOST,))])
 
     # --- What must hold.
 

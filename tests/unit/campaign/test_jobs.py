@@ -52,6 +52,12 @@ def taken(jobs: Jobs) -> list[int]:
     return found
 
 
+def test_no_repr_of_a_claim_holds_its_number(jobs: Jobs):
+    for told in (repr(jobs.claims), f"{jobs.claims[0]}", str(tuple(jobs.claims))):
+        assert "2025550001" not in told
+        assert "attempt_id=1" in told
+
+
 def test_claims_are_dialled_in_the_order_in_which_they_came(jobs: Jobs):
     assert len(jobs) == 4
     assert taken(jobs) == [1, 2, 3, 4]

@@ -141,7 +141,7 @@ def test_what_is_for_good_comes_before_what_passes() -> None:
         ({"zones": ("Asia/Tokyo",)}, Reason.OUTSIDE_WINDOW),
     ]
     for change, reason in steps:
-        hopeless = attrs.evolve(hopeless, **change)  # type: ignore[arg-type]
+        hopeless = hopeless._replace(**change)  # type: ignore[arg-type]
         decision = decide(hopeless, placeholders=("name",))
         assert not isinstance(decision, CallNow)
         assert decision.reason is reason
