@@ -79,7 +79,7 @@ class SlowedDown:
     wait_seconds: float
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for every call, and quicker so
 class AttemptChanged:
     """An attempt of a campaign came to a state, durably or about to be.
 

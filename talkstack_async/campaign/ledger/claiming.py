@@ -106,6 +106,7 @@ class Taking:
     ) -> None:
         self._transaction = transaction
         self._campaign = campaign
+        self._campaign_id = campaign.campaign_id
         self._now = now
         self._due_at = due_at
         self._considered = 0
@@ -122,7 +123,7 @@ class Taking:
 
     def decide_on(self, due: Sequence[Due], *, decide: Decide, admitted: int) -> None:
         """Decide on one after the other, until enough are to be called."""
-        facts = _facts(self._transaction, self._campaign.campaign_id, due=due, now=self._now)
+        facts = _facts(self._transaction, self._campaign_id, due=due, now=self._now)
         self._is_alone = facts.is_alone
         for contact in due:
             self._decide(contact, facts=facts, decide=decide)
@@ -168,10 +169,9 @@ class Taking:
             if said is None:
                 said = dials[key] = (because, [])
             said[1].append(f"[{contact.contact_id},{attempt_id}]")
-        campaign_id = self._campaign.campaign_id
         for (_, tries), (because, of) in dials.items():
             why = to_json({"n": tries + 1, **because})
-            self._transaction.audit_all(self.at, "dial", why, of, campaign_id=campaign_id)
+            self._transaction.audit_all(self.at, "dial", why, of, campaign_id=self._campaign_id)
 
     def saw_all(self, limit: int) -> bool:
         """Whether fewer were looked at than might have been: nobody else is due."""
@@ -191,10 +191,11 @@ class Taking:
         candidate = _candidate(contact, facts)
         decision = decide(candidate, self._now)
         match decision:
-            case CallNow() if candidate.has_open:
-                # Whatever the rules say: two open attempts of a number could not be told apart.
-                self._wait_for_other(contact)
             case CallNow(because=because):
+                if candidate.has_open:
+                    # Whatever the rules say: two open attempts could not be told apart.
+                    self._wait_for_other(contact)
+                    return
                 self.wanted.append(contact)
                 self._because.append(because)
                 self._known.append(len(candidate.earlier))
@@ -209,7 +210,7 @@ class Taking:
         return Claim(
             attempt_id=attempt_id,
             contact_id=contact.contact_id,
-            campaign_id=self._campaign.campaign_id,
+            campaign_id=self._campaign_id,
             phone=contact.number,
             variables_json=contact.variables,
             attempts=contact.attempts + 1,
@@ -241,7 +242,7 @@ class Taking:
             self.at,
             what,
             detail,
-            campaign_id=self._campaign.campaign_id,
+            campaign_id=self._campaign_id,
             contact_id=contact.contact_id,
         )
 
