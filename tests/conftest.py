@@ -21,7 +21,7 @@ from tests.support.postgres import Databases
 # The extra `fast`.
 EXTRA = ("uvloop", "orjson")
 
-LONGEST = 120.0  # seconds; far more than any test takes, so that only a hang is cut short
+LONGEST = 300.0  # seconds; far more than any test takes, so that only a hang is cut short
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
