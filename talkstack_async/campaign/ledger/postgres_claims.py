@@ -149,7 +149,7 @@ def _add_attempts(
 ) -> dict[int, int]:
     """Insert the attempts; return those that could be, by their contacts."""
     # Two workers that insert the same numbers wait for each other only in the same order.
-    contacts = sorted((contact for contact in taking.wanted), key=lambda each: each.number)
+    contacts = sorted(taking.wanted, key=lambda each: each.number)
     added = transaction.connection.execute(
         _ADD_ATTEMPTS,
         (
