@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
+from ..models.calls import EncodedVariables
 from ..models.statuses import Disposition
 from ..phone import mask_number
-from ..wire.quick_json import decode_text
 from .settings import CampaignSettings
 from .states import AttemptState, CampaignState, ContactState
 
@@ -147,17 +147,12 @@ class Candidate(NamedTuple):
     has_open: bool = False
 
     @property
-    def variables(self) -> Mapping[str, Any]:
-        """Values for the agent's placeholders, read anew each time."""
-        return _read_variables(self.variables_json)
+    def variables(self) -> EncodedVariables:
+        """Values for the agent's placeholders."""
+        return EncodedVariables(self.variables_json)
 
     def __repr__(self) -> str:
         return f"Candidate(contact_id={self.contact_id}, number={mask_number(self.number)})"
-
-
-def _read_variables(text: str) -> Mapping[str, Any]:
-    read: Mapping[str, Any] = decode_text(text)
-    return read
 
 
 Decide: TypeAlias = Callable[[Candidate, datetime], Decision]
@@ -299,9 +294,9 @@ class Claim(NamedTuple):
     claimed_at: datetime
 
     @property
-    def variables(self) -> Mapping[str, Any]:
-        """Values for the agent's placeholders, read anew each time."""
-        return _read_variables(self.variables_json)
+    def variables(self) -> EncodedVariables:
+        """Values for the agent's placeholders."""
+        return EncodedVariables(self.variables_json)
 
     def __repr__(self) -> str:
         return f"Claim(attempt_id={self.attempt_id}, phone={mask_number(self.phone)})"

@@ -7,6 +7,7 @@ are not rows.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -187,7 +188,9 @@ def parse_object(text: str) -> dict[str, Any]:
         ValueError: It is something else; the message says what.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite
+        )
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON ({error.msg})") from error
     except RecursionError as error:
@@ -204,6 +207,14 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError("names a key twice")
         known[name] = value
     return known
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    # What is too large for one would be written as `Infinity`, which is not JSON.
+    if math.isinf(number):
+        raise ValueError("holds a number that is too large")
+    return number
 
 
 def _refuse(constant: str) -> Any:

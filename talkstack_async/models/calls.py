@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +14,49 @@ from ..phone import mask_number
 from .fields import names_of, raw, wire
 from .statuses import CallStatus, Disposition
 
-__all__ = ["Call", "CallRequest", "CallResult"]
+__all__ = ["Call", "CallRequest", "CallResult", "EncodedVariables"]
+
+
+class EncodedVariables(Mapping[str, Any]):
+    """Variables that are JSON text already, as a ledger keeps them: sent as they stand.
+
+    They are read only if somebody asks what is in them; of a call that is placed nobody does.
+
+    Args:
+        text: A JSON object, checked and written by this package.
+    """
+
+    __slots__ = ("_read", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._read: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return names_of(self)
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        read = self._read
+        if read is None:
+            read = self._read = json.loads(self.text)
+        return read
 
 
 def _copied(variables: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if type(variables) is dict:
         return dict(variables)
+    if type(variables) is EncodedVariables:
+        return variables  # nobody can change them
     if variables is None:
         return {}
     # What is no mapping is left for the check to refuse: building a request raises nothing.

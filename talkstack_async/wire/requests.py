@@ -10,7 +10,7 @@ from urllib.parse import quote
 import attrs
 
 from ..errors import InvalidRequestError
-from ..models.calls import CallRequest
+from ..models.calls import CallRequest, EncodedVariables
 from ..models.fields import UNSET
 from ..phone import E164, PhoneNumber
 from ..secret import Secret
@@ -150,9 +150,12 @@ def call_to(
         number = number_text(number, check=check_number)
     quoted = f'"{number}"' if check_number else _encode_strictly(number)
     try:
-        # Everyday rows of one list differ in the number and in the texts of the variables.
-        frame = _frames[project_id, agent_id, *variables]
-        body = frame % (quoted, *map(quote_text, variables.values()))
+        if type(variables) is EncodedVariables and variables.text != "{}":
+            body = _frames[project_id, agent_id, EncodedVariables] % (quoted, variables.text)
+        else:
+            # Everyday rows of one list differ in the number and in the texts of the variables.
+            frame = _frames[project_id, agent_id, *variables]
+            body = frame % (quoted, *map(quote_text, variables.values()))
     except (KeyError, TypeError, AttributeError):
         body = _body_anew(variables, quoted, project_id, agent_id)
     return HttpRequest(CALLS_MAKE, CALLS_MAKE.path, body.encode())
@@ -166,11 +169,14 @@ def _body_anew(
         "projectId": defaulted("project_id", project_id),
         "agentId": defaulted("agent_id", agent_id),
     }
+    if type(variables) is EncodedVariables:
+        _keep_frame(ids, ',"dynamicVariables":%s}', EncodedVariables)
+        variables = dict(variables)
     variables = variables or {}
     if not isinstance(variables, dict) or not all(isinstance(name, str) for name in variables):
         raise InvalidRequestError(_unfit_variable(variables))
     if all(type(text) is str for text in (*ids.values(), *variables, *variables.values())):
-        _keep_frame(ids, variables)
+        _keep_frame(ids, _rest_of_frame(variables), *variables)
     start = f'{{"number":{quoted},{_encode_strictly(ids)[1:-1]}'
     if not variables:
         return start + "}"
@@ -180,18 +186,22 @@ def _body_anew(
         raise InvalidRequestError(_unfit_variable(variables)) from error
 
 
-def _keep_frame(ids: Mapping[str, str], variables: Mapping[str, object]) -> None:
-    """Keep what is the same in all bodies with these ids and names of variables."""
+def _keep_frame(ids: Mapping[str, str], rest: str, *variables: object) -> None:
+    """Keep what is the same in all bodies with these ids and variables of such names."""
     if len(_frames) >= _FRAMES_KEPT:
         _frames.clear()
-    frame = '{"number":%s,' + _encode_strictly(ids)[1:-1].replace("%", "%%")
-    if variables:
-        texts = ",".join(quote_text(name).replace("%", "%%") + ":%s" for name in variables)
-        frame += f',"dynamicVariables":{{{texts}}}'
-    _frames[(*ids.values(), *variables)] = frame + "}"
+    start = '{"number":%s,' + _encode_strictly(ids)[1:-1].replace("%", "%%")
+    _frames[(*ids.values(), *variables)] = start + rest
 
 
-# Frames of bodies by project, agent and the names of the variables.
+def _rest_of_frame(variables: Mapping[str, object]) -> str:
+    if not variables:
+        return "}"
+    texts = ",".join(quote_text(name).replace("%", "%%") + ":%s" for name in variables)
+    return f',"dynamicVariables":{{{texts}}}}}'
+
+
+# Frames of bodies by project, agent and the names of the variables, or that those are encoded.
 _frames: dict[tuple[object, ...], str] = {}
 _FRAMES_KEPT = 256
 

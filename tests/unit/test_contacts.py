@@ -87,6 +87,9 @@ BAD_ROWS = {
     "a key twice": (
         f'number,dynamicVariables\n{ADA},"{{""a"":1,""a"":2}}"\n', ADA, "names a key twice"
     ),
+    "too large a number": (
+        f'number,dynamicVariables\n{ADA},"{{""a"":1e999}}"\n', ADA, "too large"
+    ),
     "not a number": (f'number,dynamicVariables\n{ADA},"{{""a"":NaN}}"\n', ADA, "NaN"),
     "deep": (f"number,dynamicVariables\n{ADA},{'[' * 100_000}\n", ADA, "nested"),
     "conflict": (

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from talkstack_async import CallRequest, InvalidNumberError, InvalidRequestError, PhoneNumber
+from talkstack_async.models.calls import EncodedVariables
 from talkstack_async.wire.endpoints import CALLS_MAKE
-from talkstack_async.wire.requests import HttpRequest, make_call_request
+from talkstack_async.wire.requests import HttpRequest, call_to, make_call_request
 
 NUMBER = "+14155550123"
 quick = settings(deadline=None, max_examples=150)
@@ -220,3 +221,40 @@ def test_a_body_is_ascii_and_holds_no_line_break(number: str, agent: str, projec
 
 def test_a_request_does_not_show_its_body() -> None:
     assert NUMBER not in repr(make_call_request(call()))
+
+
+# --- Variables that are JSON text already.
+
+
+@quick
+@given(st.dictionaries(st.text(), json_values, max_size=4))
+def test_encoded_variables_are_sent_like_the_ones_they_were_made_of(
+    values: dict[str, Any],
+) -> None:
+    encoded = EncodedVariables(json.dumps(values, separators=(",", ":")))
+    plain = body_of(make_call_request(call(dynamic_variables=values)))
+    # Twice: the first time there is no frame for them.
+    for _ in range(2):
+        assert body_of(make_call_request(call(dynamic_variables=encoded))) == plain
+        assert body_of(call_to(NUMBER, encoded, "p1", "a1", True)) == plain
+
+
+def test_encoded_variables_cannot_break_out_of_their_place() -> None:
+    name = '%s %(a)s","number":"+15550000000'
+    encoded = EncodedVariables(json.dumps({name: name}))
+    for _ in range(2):
+        body = body_of(call_to(NUMBER, encoded, "p1%s", "a1", True))
+        assert body == {
+            "number": NUMBER,
+            "projectId": "p1%s",
+            "agentId": "a1",
+            "dynamicVariables": {name: name},
+        }
+
+
+def test_encoded_variables_read_like_any_mapping_and_print_only_names() -> None:
+    encoded = EncodedVariables('{"name":"Ada","day":1}')
+    assert encoded == {"name": "Ada", "day": 1}
+    assert (encoded["day"], encoded.get("city"), len(encoded)) == (1, None, 2)
+    assert repr(encoded) == "<name, day>"
+    assert call(dynamic_variables=encoded).dynamic_variables is encoded
