@@ -7,32 +7,31 @@ handed to the settler (T2) whatever happens, cancellation included.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 import attrs
 
 from ..clock import Clock
-from ..dispatch.outcomes import NotPlaced, Placed, Uncertain, failed
+from ..dispatch.flight import stopped
 from ..dispatch.pacing import Pace
 from ..errors import (
     AuthenticationError,
     ClientStateError,
     DeadlineError,
     NotFoundError,
-    StoppedError,
     TalkstackError,
     ThrottledError,
 )
-from ..models.calls import Call, CallRequest, CallResult
+from ..models.calls import Call, CallResult
 from ..telemetry import logger
 from ..transport.outgoing import SentMark
 from .fence import FencedFlight, stale_claim
 from .records import Claim, OpenAttempt, Settlement
 from .settings import CampaignSettings
-from .settling import settle_end, settle_outcome, settle_unwatched
+from .settling import settle_end, settle_failed, settle_placed, settle_unwatched
 
-__all__ = ["Attempting", "Calls", "Following", "unsent"]
+__all__ = ["Attempting", "Calls", "Following"]
 
 _HELD_BACK = 1.0  # seconds, where a refusal does not say how long
 
@@ -40,10 +39,16 @@ _HELD_BACK = 1.0  # seconds, where a refusal does not say how long
 class Calls(Protocol):
     """What is needed of `client.calls`."""
 
-    def place(
-        self, call: CallRequest, *, wait_out_refusals: bool, mark: SentMark
+    def place_to(
+        self,
+        number: str,
+        variables: Mapping[str, Any],
+        *,
+        project_id: str,
+        agent_id: str,
+        mark: SentMark,
     ) -> Awaitable[CallResult]:
-        """Place one call."""
+        """Place one call; a refusal is not waited out."""
         ...
 
     async def wait_until_final(
@@ -83,45 +88,44 @@ class Attempting:
 
     async def dial(
         self, flight: FencedFlight, settings: CampaignSettings, *, left: Callable[[], None]
-    ) -> tuple[Placed | NotPlaced | Uncertain, Following | None]:
-        """Dial a claim once; return what came of it and, if it is to be followed, its call.
+    ) -> TalkstackError | None:
+        """Dial a claim once; return what went wrong, None if the call was placed.
 
         What came of it is recorded before this returns or raises. `left` is called when the
-        claim no longer waits for its turn.
+        claim no longer waits for its turn. If the call is to be followed, the flight knows its
+        id then.
         """
         claim = flight.claim
-        request = CallRequest(
-            claim.phone,
-            agent_id=settings.agent_id,
-            project_id=settings.project_id,
-            dynamic_variables=claim.variables,
-            reference=claim.attempt_id,
-        )
-        outcome: Placed | NotPlaced | Uncertain
         try:
             if self._pace.is_open:
                 left()
             else:
                 await self._turn(left)
             if flight.waited_too_long:
-                outcome = NotPlaced(request=request, error=stale_claim())
-            else:
-                result = await self._calls.place(request, wait_out_refusals=False, mark=flight)
-                outcome = Placed(request=request, result=result)
-                self._pace.ease()
+                raise stale_claim()  # noqa: TRY301 # like one that the fence stops later
+            result = await self._calls.place_to(
+                claim.phone,
+                claim.variables,
+                project_id=settings.project_id,
+                agent_id=settings.agent_id,
+                mark=flight,
+            )
         except ClientStateError:
-            self._record_stopped(flight, request, settings)
+            self._record_stopped(flight)
             raise  # the client was closed: that concerns all calls
         except Exception as error:
-            outcome = self._failed(request, error, flight)
+            failure = self._failure(error, flight)
+            self._record(settle_failed(claim, failure, now=self._clock.now()))
+            return failure
         except BaseException:
-            self._record_stopped(flight, request, settings)
+            self._record_stopped(flight)
             raise
-        self._record_outcome(claim, outcome, settings)
-        if settings.follow and isinstance(outcome, Placed):
-            flight.placed = outcome
-            return outcome, Following(attempt=claim, call_id=outcome.result.call_id)
-        return outcome, None
+        self._pace.ease()
+        now, call_id = self._clock.now(), result.call_id
+        self._record(settle_placed(claim, call_id, settings=settings, now=now))
+        if settings.follow:
+            flight.call_id = call_id
+        return None
 
     async def follow(self, following: Following, settings: CampaignSettings) -> bool:
         """Follow a placed call to its end and record that; say whether it is settled.
@@ -162,35 +166,18 @@ class Attempting:
         finally:
             left()
 
-    def _failed(
-        self, request: CallRequest, error: Exception, flight: FencedFlight
-    ) -> NotPlaced | Uncertain:
+    def _failure(self, error: Exception, flight: FencedFlight) -> TalkstackError:
         if isinstance(error, ThrottledError):
             self._pace.hold_back(error.retry_after or _HELD_BACK)
         if isinstance(error, TalkstackError):
-            return failed(request, error)
+            return error
         # Ours to mend; but the campaign goes on, and what may have rung is not called unrung.
-        logger.error("dialling attempt %s broke", request.reference, exc_info=error)
+        logger.error("dialling attempt %s broke", flight.claim.attempt_id, exc_info=error)
         text = f"{type(error).__name__} while placing the call"
-        return failed(request, TalkstackError(text, uncertain=flight.sent))
+        return TalkstackError(text, uncertain=flight.sent)
 
-    def _record_stopped(
-        self, flight: FencedFlight, request: CallRequest, settings: CampaignSettings
-    ) -> None:
-        stopped = flight.stopped(request)
-        if isinstance(stopped, NotPlaced | Uncertain):
-            self._record_outcome(flight.claim, stopped, settings)
-
-    def _record_outcome(
-        self, claim: Claim, outcome: Placed | NotPlaced | Uncertain, settings: CampaignSettings
-    ) -> None:
-        self._record(settle_outcome(claim, outcome, settings=settings, now=self._clock.now()))
-
-
-def unsent(claim: Claim) -> NotPlaced:
-    """Return the outcome of a claim that was given back without being tried."""
-    text = "stopped before the request was sent; the phone did not ring"
-    return NotPlaced(request=CallRequest(claim.phone), error=StoppedError(text))
+    def _record_stopped(self, flight: FencedFlight) -> None:
+        self._record(settle_failed(flight.claim, stopped(flight), now=self._clock.now()))
 
 
 def _is_hopeless(error: TalkstackError) -> bool:

@@ -6,34 +6,34 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeAlias
 
-from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
-from .attempting import Attempting, Following, unsent
+from ..dispatch.flight import stopped
+from ..errors import TalkstackError
+from ..transport.outgoing import SentMark
+from .attempting import Attempting, Following
 from .fence import FencedFlight, Stamp
 from .jobs import Jobs
 from .records import Claim
 from .run_state import RunState
-from .settling import settle_outcome
+from .settling import settle_failed
 
 __all__ = ["Crew"]
 
-Outcome: TypeAlias = Placed | NotPlaced | Uncertain
+Judge: TypeAlias = Callable[[TalkstackError | None, Stamp], None]
 
 
 class Crew:
     """Dials claims and follows calls; a slot stands for a call until it is settled.
 
     Args:
-        judge: Told of each outcome, and when its claim was asked for.
+        judge: Told of each call what went wrong, None if it was placed, and when its claim was
+            asked for.
 
     Attributes:
         unsent: Claims that have not left yet.
         finished: Jobs done so far.
-        dialling: Calls being placed.
     """
 
-    def __init__(
-        self, run: RunState, attempting: Attempting, *, judge: Callable[[Outcome, Stamp], None]
-    ) -> None:
+    def __init__(self, run: RunState, attempting: Attempting, *, judge: Judge) -> None:
         self._run = run
         self._attempting = attempting
         self._judge = judge
@@ -45,12 +45,17 @@ class Crew:
         self._followed: set[int] = set()
         self.unsent = 0
         self.finished = 0
-        self.dialling = 0
 
     @property
     def busy(self) -> int:
         """Slots that are taken."""
         return len(self._workers) - self._idle
+
+    @property
+    def dialling(self) -> int:
+        """Calls being placed."""
+        flights = self._workers.values()
+        return sum(flight is not None and flight.call_id is None for flight in flights)
 
     @property
     def queued(self) -> int:
@@ -99,7 +104,7 @@ class Crew:
         for claim in self._jobs.take_claims(lambda _: True):
             self._give_back(claim)
         for worker, flight in tuple(self._workers.items()):
-            if flight is not None and not flight.sent and flight.placed is None:
+            if flight is not None and not flight.sent and flight.call_id is None:
                 worker.cancel()
 
     def unsent_phones(self) -> list[str]:
@@ -146,7 +151,13 @@ class Crew:
                 if isinstance(job, Following):
                     await self._follow(job)
                 else:
-                    await self._dial(job, me)
+                    self._workers[me] = job
+                    error = await self._attempting.dial(
+                        job, self._run.settings, left=self._has_left
+                    )
+                    self._judge(error, job.stamp)
+                    if job.call_id is not None and job.may_follow:
+                        await self._follow(self._followed_from(job.claim, job.call_id))
             finally:
                 self._workers[me] = None
                 self.finished += 1
@@ -160,28 +171,14 @@ class Crew:
         finally:
             self._idle -= 1
 
-    async def _dial(self, flight: FencedFlight, me: asyncio.Task[None]) -> None:
-        tally = self._run.tally
-        self._workers[me] = flight
-        self.dialling += 1
-        tally.in_flight = self.dialling
-        try:
-            outcome, following = await self._attempting.dial(
-                flight, self._run.settings, left=self._has_left
-            )
-        finally:
-            self.dialling -= 1
-            tally.in_flight = self.dialling
-        self._judge(outcome, flight.stamp)
-        if following is not None:
-            self._followed.add(flight.claim.attempt_id)
-            tally.followed += 1
-            await self._follow(following, may_follow=flight.may_follow)
+    def _followed_from(self, claim: Claim, call_id: str) -> Following:
+        self._followed.add(claim.attempt_id)
+        self._run.tally.followed += 1
+        return Following(attempt=claim, call_id=call_id)
 
-    async def _follow(self, following: Following, *, may_follow: bool = True) -> None:
+    async def _follow(self, following: Following) -> None:
         try:
-            if may_follow:
-                await self._attempting.follow(following, self._run.settings)
+            await self._attempting.follow(following, self._run.settings)
         finally:
             self._run.tally.followed -= 1
             self._followed.discard(following.attempt.attempt_id)
@@ -192,9 +189,7 @@ class Crew:
     def _give_back(self, claim: Claim) -> None:
         self.unsent -= 1
         now = self._run.clock.now()
-        self._run.record(
-            settle_outcome(claim, unsent(claim), settings=self._run.settings, now=now)
-        )
+        self._run.record(settle_failed(claim, stopped(SentMark()), now=now))
 
     def _dismiss(self, worker: asyncio.Task[None]) -> None:
         del self._workers[worker]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from ..dispatch.outcomes import NotPlaced, Placed
 from ..dispatch.pacing import Pace
 from ..errors import (
     AuthenticationError,
@@ -15,10 +14,11 @@ from ..errors import (
     LedgerError,
     StaleClaimError,
     StoppedError,
+    TalkstackError,
     ThrottledError,
 )
 from .breaker import Breaker
-from .crew import Crew, Outcome
+from .crew import Crew
 from .feeding import Load, rate_after, room_for_claims
 from .fence import Stamp
 from .ledger.base import Ledger
@@ -83,18 +83,19 @@ class Feeder:
         self._claimed_at = self._began.boot
         self._reach = 0
 
-    def judge(self, outcome: Outcome, stamp: Stamp) -> None:
-        """Let the breaker learn from an outcome, and stop for what concerns every call."""
-        is_ok = isinstance(outcome, Placed)
-        if is_ok and self._breaker.is_calm:
-            return  # the everyday case, once per call
-        if isinstance(outcome, NotPlaced):
-            if isinstance(outcome.error, AuthenticationError):
-                self._run.fail(outcome.error)
+    def judge(self, error: TalkstackError | None, stamp: Stamp) -> None:
+        """Let the breaker learn from a call, and stop for what concerns every call."""
+        if error is None:
+            if self._breaker.is_calm:
+                return  # the everyday case, once per call
+        elif not error.uncertain:
+            if isinstance(error, AuthenticationError):
+                self._run.fail(error)
                 return
-            if isinstance(outcome.error, _SAYS_NOTHING):
+            if isinstance(error, _SAYS_NOTHING):
                 return
-        self._breaker = self._breaker.after(is_ok, self._run.clock.since_boot(), begun=stamp.boot)
+        now = self._run.clock.since_boot()
+        self._breaker = self._breaker.after(error is None, now, begun=stamp.boot)
 
     async def feed(self, crew: Crew, *, wait: bool) -> tuple[Ending, datetime | None]:
         """Claim for a crew until the campaign is over; say why, and when to go on."""

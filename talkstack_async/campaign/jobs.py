@@ -21,7 +21,7 @@ class _Batch:
 
     claims: deque[Claim]
     stamp: Stamp
-    fence_seconds: float
+    fence: Stamp
 
 
 class Jobs:
@@ -50,7 +50,7 @@ class Jobs:
     def add_claims(self, claims: Sequence[Claim], stamp: Stamp, *, fence_seconds: float) -> None:
         """Add claims that were asked for at a moment and may leave for so many seconds."""
         if claims:
-            self._batches.append(_Batch(deque(claims), stamp, fence_seconds))
+            self._batches.append(_Batch(deque(claims), stamp, stamp.later(fence_seconds)))
 
     def add_call(self, following: Following) -> None:
         """Add a call that is to be followed."""
@@ -68,9 +68,7 @@ class Jobs:
         claim = batch.claims.popleft()
         if not batch.claims:
             self._batches.popleft()
-        return FencedFlight(
-            claim, batch.stamp, fence_seconds=batch.fence_seconds, clock=self._clock
-        )
+        return FencedFlight(claim, batch.stamp, batch.fence, self._clock)
 
     def take_claims(self, which: Callable[[Claim], bool]) -> list[Claim]:
         """Remove and return some of the claims that wait."""

@@ -55,7 +55,6 @@ class Tally:
 
     attempts: Counter[AttemptState] = attrs.field(factory=Counter)
     dispositions: Counter[str] = attrs.field(factory=Counter)
-    in_flight: int = 0
     followed: int = 0
     phase: Phase = Phase.WAITING
     until: datetime | None = None
@@ -71,13 +70,13 @@ class Tally:
         """Note what is being done now."""
         self.phase, self.until, self.note = phase, until, note
 
-    def snapshot(self) -> RunProgress:
-        """Return the counters as they stand."""
+    def snapshot(self, *, in_flight: int) -> RunProgress:
+        """Return the counters as they stand, and how many calls are being placed."""
         return RunProgress(
             phase=self.phase,
             attempts=dict(self.attempts),
             dispositions=dict(self.dispositions),
-            in_flight=self.in_flight,
+            in_flight=in_flight,
             followed=self.followed,
             until=self.until,
             note=self.note,

@@ -111,7 +111,7 @@ class CampaignRunner:
     @property
     def progress(self) -> RunProgress:
         """How far this run has come."""
-        return self._run.tally.snapshot()
+        return self._run.tally.snapshot(in_flight=self._crew.dialling)
 
     @property
     def campaign(self) -> CampaignRecord:

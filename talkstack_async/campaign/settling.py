@@ -1,11 +1,10 @@
-"""What an outcome means for an attempt and its contact. Pure: values in, a settlement out."""
+"""What an answer means for an attempt and its contact. Pure: values in, a settlement out."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias, assert_never
+from typing import Protocol
 
-from ..dispatch.outcomes import NotPlaced, Placed, Uncertain
 from ..errors import (
     AuthenticationError,
     BadRequestError,
@@ -30,14 +29,13 @@ from .states import AttemptState, ContactState
 
 __all__ = [
     "settle_end",
+    "settle_failed",
     "settle_found",
     "settle_lost",
     "settle_mistaken",
-    "settle_outcome",
+    "settle_placed",
     "settle_unwatched",
 ]
-
-Dialled: TypeAlias = Placed | NotPlaced | Uncertain
 
 # A call that could not be sent is tried again after so long; the breaker bounds how often.
 _UNSENT_SECONDS = 10.0
@@ -58,37 +56,36 @@ class _Attempt(Protocol):
     def attempts(self) -> int: ...
 
 
-def settle_outcome(
-    claim: Claim, outcome: Dialled, *, settings: CampaignSettings, now: datetime
+def settle_placed(
+    claim: Claim, call_id: str, *, settings: CampaignSettings, now: datetime
 ) -> Settlement:
-    """Say what the answer to a request means."""
-    match outcome:
-        case Placed(result=result):
-            return Settlement(
-                attempt_id=claim.attempt_id,
-                contact_id=claim.contact_id,
-                campaign_id=claim.campaign_id,
-                worker=claim.worker,
-                before=_ANSWERED,
-                after=AttemptState.PLACED,
-                contact=ContactState.ACTIVE if settings.follow else ContactState.DONE,
-                at=now,
-                reason=Reason.PLACED,
-                call_id=_storable(result.call_id),
-            )
-        case Uncertain(error=error):
-            return _settlement(
-                claim,
-                AttemptState.UNKNOWN,
-                ContactState.ACTIVE,
-                Reason.UNKNOWN_END,
-                now=now,
-                error=error.message,
-            )
-        case NotPlaced(error=error):
-            return _not_placed(claim, error, now=now)
-        case _ as unreachable:
-            assert_never(unreachable)
+    """Say what it means that the service accepted a call."""
+    return Settlement(  # by position: made for every call
+        claim.attempt_id,
+        claim.contact_id,
+        claim.campaign_id,
+        claim.worker,
+        _ANSWERED,
+        AttemptState.PLACED,
+        ContactState.ACTIVE if settings.follow else ContactState.DONE,
+        now,
+        Reason.PLACED,
+        call_id=_storable(call_id),
+    )
+
+
+def settle_failed(claim: Claim, error: TalkstackError, *, now: datetime) -> Settlement:
+    """Say what it means that a call was not placed, or may not have been."""
+    if not error.uncertain:
+        return _not_placed(claim, error, now=now)
+    return _settlement(
+        claim,
+        AttemptState.UNKNOWN,
+        ContactState.ACTIVE,
+        Reason.UNKNOWN_END,
+        now=now,
+        error=error.message,
+    )
 
 
 def _not_placed(claim: Claim, error: TalkstackError, *, now: datetime) -> Settlement:

@@ -7,7 +7,7 @@ from ..models.calls import CallRequest
 from ..transport.outgoing import SentMark
 from .outcomes import Outcome, Placed, failed
 
-__all__ = ["Flight"]
+__all__ = ["Flight", "stopped"]
 
 
 class Flight(SentMark):
@@ -35,13 +35,15 @@ class Flight(SentMark):
 
     def stopped(self, request: CallRequest) -> Outcome:
         """Say what is known of a call that we stop waiting for."""
-        if self.placed is not None:
-            return self.placed
-        if not self.sent:
-            text = "stopped before the request was sent; the phone did not ring"
-            return failed(request, StoppedError(text))
-        text = (
-            "stopped after the request had left and before its reply; the phone may ring, look "
-            "before calling again"
-        )
-        return failed(request, StoppedError(text, uncertain=True))
+        return self.placed or failed(request, stopped(self))
+
+
+def stopped(mark: SentMark) -> StoppedError:
+    """Make the error of a call that nobody waits for any more."""
+    if not mark.sent:
+        return StoppedError("stopped before the request was sent; the phone did not ring")
+    text = (
+        "stopped after the request had left and before its reply; the phone may ring, look "
+        "before calling again"
+    )
+    return StoppedError(text, uncertain=True)

@@ -64,20 +64,20 @@ from talkstack_async.campaign.settings import (
 )
 from talkstack_async.campaign.settling import (
     settle_end,
+    settle_failed,
     settle_found,
-    settle_outcome,
+    settle_placed,
     settle_unwatched,
 )
 from talkstack_async.campaign.states import AttemptState, CampaignState, ContactState
 from talkstack_async.clock import ManualClock
-from talkstack_async.dispatch.outcomes import NotPlaced, Placed, Uncertain
 from talkstack_async.errors import (
     CampaignError,
     DeadlineError,
     StaleClaimError,
     TalkstackError,
 )
-from talkstack_async.models.calls import Call, CallRequest, CallResult
+from talkstack_async.models.calls import Call
 from tests.support.books import Books, Try
 from tests.support.drawing import (
     CLOCKS_DIFFER,
@@ -521,29 +521,26 @@ class LedgerMachine(RuleBasedStateMachine):
     def _dial(
         self, claim: Claim, answer: tuple[str, TalkstackError | None], hidden: float
     ) -> None:
-        request = CallRequest(claim.phone)
         kind, error = answer
         settings_now = self.settings_of(claim)
-        outcome: Placed | NotPlaced | Uncertain
+        call_id = ""
         if self.is_fenced and self.now - claim.claimed_at > FENCE:
-            outcome = NotPlaced(request=request, error=StaleClaimError("too old"))
-        elif kind == "refused":
-            assert error is not None
-            outcome = NotPlaced(request=request, error=error)
-        else:
+            error = StaleClaimError("too old")
+        elif kind != "refused":
             # With each answer the phone may ring; with one of them it does not.
             ring = None if kind == "did not" else self._ring(claim, hidden)
             if kind == "silence":
                 return
-            if error is not None:
-                outcome = Uncertain(request=request, error=error)
-            else:
+            if error is None:
                 assert ring is not None
                 call_id = ring.call_id if kind == "placed" else self.service.rings[0].call_id
-                outcome = Placed(request=request, result=CallResult(call_id=call_id))
                 if settings_now.follow:
                     self.following.append((claim, call_id))
-        self.told.append(settle_outcome(claim, outcome, settings=settings_now, now=self.now))
+        if error is None:
+            settled = settle_placed(claim, call_id, settings=settings_now, now=self.now)
+        else:
+            settled = settle_failed(claim, error, now=self.now)
+        self.told.append(settled)
 
     def _ring(self, claim: Claim, hidden: float) -> Ring:
         one = self.books.tries[claim.attempt_id]

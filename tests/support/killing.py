@@ -21,8 +21,8 @@ import attrs
 
 from talkstack_async import Client, ClientConfig, RetrySettings, Timeouts
 from talkstack_async.campaign import importing
+from talkstack_async.campaign.attempting import Attempting
 from talkstack_async.campaign.campaign import Campaign
-from talkstack_async.campaign.crew import Crew
 from talkstack_async.campaign.evidence import Evidence
 from talkstack_async.campaign.fence import FencedFlight
 from talkstack_async.campaign.ledger import open_ledger, writing
@@ -148,12 +148,12 @@ POINTS: dict[str, _Wrap] = {
     "before the commit": (SqliteTransaction, "commit", "before"),
     "after the commit": (SqliteTransaction, "commit", "after"),
     "when a claim is answered": (SqliteLedger, "claim", "after"),
-    "when a worker has a claim": (Crew, "_dial", "before"),
+    "when a worker has a claim": (Attempting, "dial", "before"),
     "before the request": (HostPool, "exchange", "before"),
     "before the fence": (FencedFlight, "leave", "before"),
     "after the fence": (FencedFlight, "leave", "after"),
     "when the reply is there": (HostPool, "exchange", "after"),
-    "when the call is placed": (Calls, "place", "after"),
+    "when the call is placed": (Calls, "place_to", "after"),
     "when the result waits to be written": (Settler, "add", "after"),
     "before the result is written": (SqliteLedger, "settle", "before"),
     "after the result is written": (SqliteLedger, "settle", "after"),

@@ -188,11 +188,14 @@ def test_what_was_spent_is_taken_off_the_budget() -> None:
 
 
 def test_memory_does_not_grow_with_the_list() -> None:
-    peaks = []
-    for count in (2_000, 20_000):
+    def peak(count: int) -> int:
         tracemalloc.start()
         earlier = (Earlier(at=NOW, campaign_id=1),)
         planned(people(count, zones=NEW_YORK), people(count, zones=TOKYO, earlier=earlier))
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert peaks[1] < peaks[0] * 1.5 + 50_000
+        return found
+
+    # Threads that other tests left behind are traced, too, so the smallest of three counts.
+    short, long = (min(peak(count) for _ in range(3)) for count in (2_000, 20_000))
+    assert long < short * 1.5 + 50_000

@@ -136,7 +136,8 @@ class SleepingClock(ManualClock):
 
 def test_a_claim_within_the_fence_leaves_and_is_marked_as_sent():
     clock = SleepingClock()
-    flight = FencedFlight(CLAIM, Stamp.of(clock), fence_seconds=2.0, clock=clock)
+    stamp = Stamp.of(clock)
+    flight = FencedFlight(CLAIM, stamp, stamp.later(2.0), clock)
     flight.leave()
     assert flight.sent
 
@@ -146,7 +147,8 @@ def test_a_claim_within_the_fence_leaves_and_is_marked_as_sent():
 )
 def test_the_older_of_both_ages_counts(slept: float, corrected: float):
     clock = SleepingClock()
-    flight = FencedFlight(CLAIM, Stamp.of(clock), fence_seconds=2.0, clock=clock)
+    stamp = Stamp.of(clock)
+    flight = FencedFlight(CLAIM, stamp, stamp.later(2.0), clock)
     clock.slept, clock.corrected = slept, timedelta(seconds=corrected)
     with pytest.raises(StaleClaimError):
         flight.leave()

@@ -1,4 +1,4 @@
-"""What each outcome means for an attempt and its contact."""
+"""What each answer means for an attempt and its contact."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from talkstack_async import CallRequest, CallResult
 from talkstack_async.campaign.records import Claim, Reason
 from talkstack_async.campaign.settings import Budget, CampaignSettings, RedialPolicy
 from talkstack_async.campaign.settling import (
     settle_end,
+    settle_failed,
     settle_found,
     settle_lost,
-    settle_outcome,
+    settle_placed,
     settle_unwatched,
 )
 from talkstack_async.campaign.states import AttemptState, ContactState
-from talkstack_async.dispatch.outcomes import NotPlaced, Placed, Uncertain
 from talkstack_async.errors import (
     AuthenticationError,
     BadRequestError,
@@ -36,7 +35,6 @@ from talkstack_async.models.statuses import CallStatus, Disposition
 
 NOW = datetime(2026, 11, 22, 15, tzinfo=UTC)
 SETTINGS = CampaignSettings(project_id="p", agent_id="a")
-REQUEST = CallRequest("+12025550101")
 CLAIM = Claim(
     attempt_id=7,
     contact_id=3,
@@ -50,24 +48,21 @@ CLAIM = Claim(
 
 
 def test_a_placed_call_is_followed_or_done():
-    outcome = Placed(request=REQUEST, result=CallResult(call_id="CA1"))
-    followed = settle_outcome(CLAIM, outcome, settings=SETTINGS, now=NOW)
+    followed = settle_placed(CLAIM, "CA1", settings=SETTINGS, now=NOW)
     assert (followed.after, followed.contact) == (AttemptState.PLACED, ContactState.ACTIVE)
     assert followed.call_id == "CA1"
     alone = CampaignSettings(project_id="p", agent_id="a", follow=False)
-    done = settle_outcome(CLAIM, outcome, settings=alone, now=NOW)
+    done = settle_placed(CLAIM, "CA1", settings=alone, now=NOW)
     assert (done.after, done.contact) == (AttemptState.PLACED, ContactState.DONE)
 
 
 @pytest.mark.parametrize("odd", ["CA\0", "CA\ud800"])
 def test_an_id_no_database_takes_is_made_one_it_does(odd: str):
-    placed = Placed(request=REQUEST, result=CallResult(call_id=odd))
-    assert settle_outcome(CLAIM, placed, settings=SETTINGS, now=NOW).call_id == "CA?"
+    assert settle_placed(CLAIM, odd, settings=SETTINGS, now=NOW).call_id == "CA?"
 
 
 def test_an_uncertain_call_is_unknown_and_still_counts():
-    outcome = Uncertain(request=REQUEST, error=ReplyLostError("lost", uncertain=True))
-    settled = settle_outcome(CLAIM, outcome, settings=SETTINGS, now=NOW)
+    settled = settle_failed(CLAIM, ReplyLostError("lost", uncertain=True), now=NOW)
     assert (settled.after, settled.contact) == (AttemptState.UNKNOWN, ContactState.ACTIVE)
     assert settled.counts
 
@@ -86,8 +81,7 @@ def test_an_uncertain_call_is_unknown_and_still_counts():
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 def test_what_never_rang_and_may_work_later_is_given_back(error: TalkstackError, wait: float):
-    outcome = NotPlaced(request=REQUEST, error=error)
-    settled = settle_outcome(CLAIM, outcome, settings=SETTINGS, now=NOW)
+    settled = settle_failed(CLAIM, error, now=NOW)
     assert (settled.after, settled.contact) == (AttemptState.RELEASED, ContactState.READY)
     assert not settled.counts
     assert settled.next_at == NOW + timedelta(seconds=wait)
@@ -104,8 +98,7 @@ def test_what_never_rang_and_may_work_later_is_given_back(error: TalkstackError,
     ids=["by the service", "by us", "by an address", "by a fault"],
 )
 def test_what_was_plainly_refused_is_not_tried_again(error: TalkstackError, contact: ContactState):
-    outcome = NotPlaced(request=REQUEST, error=error)
-    settled = settle_outcome(CLAIM, outcome, settings=SETTINGS, now=NOW)
+    settled = settle_failed(CLAIM, error, now=NOW)
     assert (settled.after, settled.contact) == (AttemptState.REJECTED, contact)
     assert settled.reason is Reason.REFUSED
 
