@@ -52,7 +52,7 @@ class RequestRepeated:
     reason: str
 
 
-@attrs.frozen(kw_only=True, slots=False)  # made for every request, and quicker so
+@attrs.frozen(slots=False)  # made for every request, by position, which is quicker
 class RequestFinished:
     """A request is over, well or badly."""
 
@@ -79,7 +79,7 @@ class SlowedDown:
     wait_seconds: float
 
 
-@attrs.frozen(kw_only=True, slots=False)  # made for every call, and quicker so
+@attrs.frozen(slots=False)  # made for every call, by position, which is quicker
 class AttemptChanged:
     """An attempt of a campaign came to a state, durably or about to be.
 

@@ -12,7 +12,7 @@ from ..clock import Clock
 from ..telemetry import AttemptChanged, Observer, logger, notify
 from .part import Part
 from .progress import Tally
-from .records import CampaignRecord, Claim, Settlement
+from .records import CampaignRecord, Claim, Reason, Settlement
 from .settings import CampaignSettings
 from .settler import Settler
 from .states import AttemptState, ContactState
@@ -20,6 +20,7 @@ from .states import AttemptState, ContactState
 __all__ = ["RunState", "name_of_worker"]
 
 _WORDS = {state: state.name.lower() for state in AttemptState}
+_REASONS = {reason: reason.value for reason in Reason}
 
 
 def name_of_worker() -> str:
@@ -97,7 +98,7 @@ class RunState:
     def claimed(self, claims: Sequence[Claim], at: float) -> None:
         """Note the moment of claims, in seconds since boot, for whoever watches."""
         if self._observer is not None:
-            self._claimed_at.update((claim.attempt_id, at) for claim in claims)
+            self._claimed_at |= dict.fromkeys([claim.attempt_id for claim in claims], at)
 
     def record(self, settlement: Settlement) -> None:
         """Have a settlement written, counted and told."""
@@ -125,19 +126,16 @@ class RunState:
 
     def _tell(self, observer: Observer, settlement: Settlement) -> None:
         is_over = settlement.contact is not ContactState.ACTIVE
+        known, attempt_id = self._claimed_at, settlement.attempt_id
+        claimed_at = known.pop(attempt_id, None) if is_over else known.get(attempt_id)
         event = AttemptChanged(
-            campaign=self.campaign.name,
-            attempt_id=settlement.attempt_id,
-            state=_WORDS[settlement.after],
-            disposition=settlement.disposition and str(settlement.disposition),
-            reason=str(settlement.reason),
-            elapsed_seconds=self._age(settlement.attempt_id, is_over=is_over),
-            is_over=is_over,
-            call_id=settlement.call_id,
+            self.campaign.name,
+            attempt_id,
+            _WORDS[settlement.after],
+            settlement.disposition and str(settlement.disposition),
+            _REASONS[settlement.reason],
+            None if claimed_at is None else self.clock.since_boot() - claimed_at,
+            is_over,
+            settlement.call_id,
         )
         notify(observer, event)
-
-    def _age(self, attempt_id: int, *, is_over: bool) -> float | None:
-        known = self._claimed_at
-        claimed_at = known.pop(attempt_id, None) if is_over else known.get(attempt_id)
-        return None if claimed_at is None else self.clock.since_boot() - claimed_at

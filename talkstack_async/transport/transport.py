@@ -256,12 +256,12 @@ class Transport:
 
     def _notify_finished(self, outgoing: Outgoing, status: int | None, *, uncertain: bool) -> None:
         event = RequestFinished(
-            request_id=outgoing.request_id,
-            operation=outgoing.request.endpoint.name,
-            status=status,
-            attempts=outgoing.attempts,
-            elapsed_seconds=self._clock.monotonic() - outgoing.since,
-            uncertain=uncertain,
+            outgoing.request_id,
+            outgoing.request.endpoint.name,
+            status,
+            outgoing.attempts,
+            self._clock.monotonic() - outgoing.since,
+            uncertain,
         )
         notify(self._observer, event)
 

@@ -207,15 +207,15 @@ class Taking:
                 assert_never(decision)
 
     def _claim_of(self, contact: Due, attempt_id: int) -> Claim:
-        return Claim(
-            attempt_id=attempt_id,
-            contact_id=contact.contact_id,
-            campaign_id=self._campaign_id,
-            phone=contact.number,
-            variables_json=contact.variables,
-            attempts=contact.attempts + 1,
-            worker=self.worker,
-            claimed_at=self._now,
+        return Claim(  # by position: made for every call
+            attempt_id,
+            contact.contact_id,
+            self._campaign_id,
+            contact.number,
+            contact.variables,
+            contact.attempts + 1,
+            self.worker,
+            self._now,
         )
 
     def _wait_for_other(self, contact: Due) -> None:
@@ -275,14 +275,14 @@ def _earlier(
 
 def _candidate(contact: Due, facts: _Facts) -> Candidate:
     number = contact.number
-    return Candidate(
-        contact_id=contact.contact_id,
-        number=number,
-        zones=words_of(contact.zones),
-        regions=words_of(contact.regions),
-        variables_json=contact.variables,
-        attempts=contact.attempts,
-        suppressed=contact.suppressed,
-        earlier=tuple(facts.earlier.get(number, ())),
-        has_open=number in facts.open,
+    return Candidate(  # by position: made for every call
+        contact.contact_id,
+        number,
+        words_of(contact.zones),
+        words_of(contact.regions),
+        contact.variables,
+        contact.attempts,
+        contact.suppressed,
+        tuple(facts.earlier.get(number, ())),
+        number in facts.open,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from ...wire.quick_json import quote_text
 from ..records import Reason, Settlement
 from ..states import AttemptState, ContactState, may_follow
 from .moments import to_ms
@@ -65,8 +66,8 @@ def audit_placed(
     latest = max(moments, default=0)
     for one, at in zip(settlements, moments, strict=True):
         key = (one.campaign_id, one.contact, one.detail)
-        said = f"[{one.contact_id},{one.attempt_id},{to_json(one.call_id)},{at}]"
-        groups.setdefault(key, []).append(said)
+        call_id = quote_text(one.call_id or "")
+        groups.setdefault(key, []).append(f"[{one.contact_id},{one.attempt_id},{call_id},{at}]")
     for (campaign_id, contact, detail), placed in groups.items():
         words = {"contact": _CONTACT_WORDS[contact], "reason": Reason.PLACED.value}
         if detail:
