@@ -14,7 +14,7 @@ from importlib import import_module
 from json import encoder as _encoder
 from typing import Any
 
-__all__ = ["decode", "decode_member", "decode_text", "encode_object", "quote_text"]
+__all__ = ["decode", "decode_member", "encode_object", "quote_text"]
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _decoder: Any = json.JSONDecoder()
@@ -67,15 +67,7 @@ def decode(body: bytes) -> Any:
         ValueError, RecursionError: It is none.
     """
     # Decoding first is twice as fast as letting `json` find out the encoding.
-    return decode_text(body.decode("utf-8-sig" if body.startswith(b"\xef\xbb\xbf") else "utf-8"))
-
-
-def decode_text(text: str) -> Any:
-    """Read a JSON document that is text already.
-
-    Raises:
-        ValueError, RecursionError: It is none.
-    """
+    text = body.decode("utf-8-sig" if body.startswith(b"\xef\xbb\xbf") else "utf-8")
     try:
         value, end = _decoder.scan_once(text, 0)
     except StopIteration:
