@@ -23,12 +23,13 @@ from .contacts import BadRow, Contact, ContactList, read_contacts
 
 if TYPE_CHECKING:
     from .campaign import Campaign, Resolution
+    from .decisions import Reason
     from .enqueuing import RowResult
     from .exporting import export
     from .ledger import Ledger, open_ledger
     from .plan import Plan
     from .progress import Phase, RunProgress
-    from .records import CampaignRecord, ImportSummary, Reason, Story, Suppression, Verdict
+    from .records import CampaignRecord, ImportSummary, Story, Suppression, Verdict
     from .regions import RegionRules
     from .rehearsal import DryRun, dry_run
     from .report import write_report
@@ -93,6 +94,7 @@ __all__ = [
 # Loaded when asked for: most need the extra, and some take their time.
 _HOMES = {
     "campaign": ("Campaign", "Resolution"),
+    "decisions": ("Reason",),
     "enqueuing": ("RowResult",),
     "exporting": ("export",),
     "ledger": ("Ledger", "open_ledger"),
@@ -101,7 +103,6 @@ _HOMES = {
     "records": (
         "CampaignRecord",
         "ImportSummary",
-        "Reason",
         "Story",
         "Suppression",
         "Verdict",

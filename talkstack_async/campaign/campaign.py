@@ -13,12 +13,13 @@ from ..clock import Clock, SystemClock
 from ..errors import CampaignError
 from ..phone import PhoneNumber
 from .contacts import read_contacts
+from .decisions import Reason
 from .enqueuing import Given, RowResult, enqueue_rows
 from .importing import digest_of, import_contacts
 from .ledger.base import Counts, Ledger
 from .placeholders import recheck
 from .places import Places
-from .records import CampaignRecord, ImportSummary, Reason, Story, Suppression
+from .records import CampaignRecord, ImportSummary, Story, Suppression
 from .rejects import Rejects
 from .rows import Row
 from .settings import CampaignSettings

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
+from .beats import Standing
 from .part import Slice
-from .records import Standing
 from .shares import Take, fair_share, slots_of, to_offer, whether_to_take
 
 __all__ = ["Holdings", "Learnt"]

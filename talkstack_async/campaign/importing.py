@@ -19,10 +19,11 @@ from typing import TypeAlias, assert_never
 import attrs
 
 from ..errors import ContactListError
+from .decisions import Reason
 from .ledger.base import Ledger
 from .placeholders import told
 from .places import Places
-from .records import CampaignRecord, ImportSummary, NewContact, Reason, Verdict
+from .records import CampaignRecord, ImportSummary, NewContact, Verdict
 from .rejects import Rejects
 from .rows import BadRow, Contact, Row
 from .rules import missing

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from .decisions import Reason
 from .ledger.base import Ledger
-from .records import CampaignRecord, Reason
+from .records import CampaignRecord
 from .rules import missing
 
 __all__ = ["recheck", "told"]

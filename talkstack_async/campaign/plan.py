@@ -15,7 +15,8 @@ from typing import TypeAlias, assert_never
 
 import attrs
 
-from .records import CallNow, CampaignRecord, Candidate, Reason, Stop, Wait
+from .decisions import CallNow, Candidate, Reason, Stop, Wait
+from .records import CampaignRecord
 from .rules import Rulebook, micros, money_left
 from .windows import Closed, Open
 

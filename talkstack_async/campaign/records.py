@@ -19,145 +19,28 @@ import attrs
 from ..models.calls import EncodedVariables
 from ..models.statuses import Disposition
 from ..phone import mask_number
+from .decisions import Reason
 from .settings import CampaignSettings
 from .states import AttemptState, CampaignState, ContactState
 
 __all__ = [
-    "SILENT_SECONDS",
     "Admit",
     "AttemptRecord",
-    "Beat",
-    "CallNow",
     "CampaignRecord",
-    "Candidate",
     "Claim",
     "Claimed",
     "ContactRecord",
-    "Decide",
-    "Decision",
-    "Earlier",
     "EventRecord",
     "Finding",
     "ImportSummary",
     "NewContact",
     "OpenAttempt",
-    "Reason",
     "Settlement",
-    "Standing",
-    "Stop",
     "Story",
     "StoryLine",
     "Suppression",
     "Verdict",
-    "Wait",
-    "WorkerRecord",
 ]
-
-
-class Reason(StrEnum):
-    """Why somebody is not called, now or at all. The words are stored and shown."""
-
-    # At all.
-    INVALID_NUMBER = "invalid_number"
-    DUPLICATE = "duplicate"
-    SUPPRESSED = "suppressed"
-    PLACEHOLDER = "placeholder"
-    UNKNOWN_ZONE = "unknown_zone"
-    ATTEMPTS_USED = "attempts_used"
-    REFUSED = "refused"  # the service refused the request
-    NO_REDIAL = "no_redial"  # the policy knows no redial after such an end
-    ANSWERED = "answered"
-    PLACED = "placed"  # and not followed
-    RESOLVED = "resolved"  # a person decided
-    # Not now.
-    OUTSIDE_WINDOW = "outside_window"
-    GAP = "gap"
-    CAP = "cap"
-    OPEN_ELSEWHERE = "open_elsewhere"
-    REDIAL = "redial"
-    NOT_SENT = "not_sent"
-    # Of the whole campaign.
-    BUDGET = "budget"
-    CIRCUIT_OPEN = "circuit_open"
-    # A person has to look.
-    UNKNOWN_END = "unknown_end"
-    LOST = "lost"
-
-
-# --- Decisions.
-
-
-@attrs.frozen(kw_only=True)
-class CallNow:
-    """Call this contact now. `because` goes into the audit: zones, local times, rules."""
-
-    because: Mapping[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class Wait:
-    """Do not call before `until`."""
-
-    until: datetime
-    reason: Reason
-    detail: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Stop:
-    """Never call this contact in this campaign."""
-
-    reason: Reason
-    detail: str = ""
-
-
-Decision: TypeAlias = CallNow | Wait | Stop
-
-
-@attrs.frozen(kw_only=True)
-class Earlier:
-    """An attempt on the same number that may have rung, in any campaign of the ledger."""
-
-    at: datetime
-    campaign_id: int
-
-
-class Candidate(NamedTuple):
-    """A contact that is due, with every fact the rules ask for.
-
-    Attributes:
-        zones: Every IANA time zone the number may be in; empty if unknown.
-        regions: Rule regions, like `US-FL`, the number may be in.
-        variables_json: Values for the agent's placeholders, a JSON object as text.
-        attempts: Attempts in this campaign that count.
-        suppressed: Why the number must not be called; None if it may.
-        earlier: Attempts on the number within the last seven days, newest last, from any
-            campaign, this one included.
-        has_open: Whether an attempt on the number is open in any campaign.
-    """
-
-    contact_id: int
-    number: str
-    zones: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    variables_json: str = "{}"
-    attempts: int = 0
-    suppressed: str | None = None
-    earlier: tuple[Earlier, ...] = ()
-    has_open: bool = False
-
-    @property
-    def variables(self) -> EncodedVariables:
-        """Values for the agent's placeholders."""
-        return EncodedVariables(self.variables_json)
-
-    def __repr__(self) -> str:
-        return f"Candidate(contact_id={self.contact_id}, number={mask_number(self.number)})"
-
-
-Decide: TypeAlias = Callable[[Candidate, datetime], Decision]
-# How many contacts may be claimed at this moment, by what the ledger knows of the campaign.
-Admit: TypeAlias = "Callable[[CampaignRecord], int]"
 
 
 # --- Campaigns and contacts.
@@ -275,6 +158,9 @@ class AttemptRecord:
 
 # --- Claims and settlements.
 
+# How many contacts may be claimed at this moment, by what the ledger knows of the campaign.
+Admit: TypeAlias = "Callable[[CampaignRecord], int]"
+
 
 class Claim(NamedTuple):
     """A contact that was taken, its attempt committed: it may be dialled, by this worker only.
@@ -372,69 +258,6 @@ class OpenAttempt:
     call_id: str | None = None
     looks: int = 0
     looked_at: datetime | None = None
-
-
-# --- Workers of a ledger that many use.
-
-
-@attrs.frozen(kw_only=True)
-class Beat:
-    """What a worker says of itself every few seconds.
-
-    Attributes:
-        worker: Its name, which is also that of its claims and settlements.
-        state: `working`, or `draining` once it takes no new shards.
-        in_flight: Calls it is placing or following.
-    """
-
-    worker: str
-    host: str
-    pid: int
-    began_at: datetime
-    state: str = "working"
-    in_flight: int = 0
-
-
-@attrs.frozen(kw_only=True)
-class Standing:
-    """What the ledger answers to a beat.
-
-    Attributes:
-        held: Campaign and shard of what the worker really holds.
-        foreign: Active contacts in those shards whose attempt is still another worker's, by
-            campaign; a campaign without any is left out.
-        elsewhere: Of the whole campaign, placed calls that other workers have, by campaign of
-            which the worker holds something.
-        live_workers: Workers that live and take shards, this one included if it does.
-    """
-
-    held: frozenset[tuple[int, int]]
-    foreign: Mapping[int, int]
-    live_workers: int
-    elsewhere: Mapping[int, int] = attrs.field(factory=dict)
-
-
-# A worker that was not heard of for so long counts as dead: it takes no share of the work.
-SILENT_SECONDS = 15.0
-
-
-@attrs.frozen(kw_only=True)
-class WorkerRecord:
-    """A worker as the ledger knows it.
-
-    Attributes:
-        beat_seconds_ago: Since it was last heard of, by the database's clock.
-        held: Campaign (its name) and shard of what it holds.
-    """
-
-    name: str
-    host: str
-    pid: int
-    began_at: datetime
-    beat_seconds_ago: float
-    state: str
-    in_flight: int
-    held: tuple[tuple[str, int], ...] = ()
 
 
 # --- Suppression, events, stories.

@@ -11,7 +11,7 @@ import attrs
 from ..errors import ConfigurationError
 from ..models.calls import Call
 from ..models.statuses import Disposition
-from .records import Reason
+from .decisions import Reason
 from .settings import LostRule, RedialPolicy
 from .states import ContactState
 

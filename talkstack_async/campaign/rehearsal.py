@@ -18,10 +18,11 @@ import attrs
 from ..client import Client
 from ..clock import Clock, SystemClock
 from .campaign import Campaign
+from .decisions import Candidate, Decision, Reason, Wait
 from .ledger.base import Ledger
 from .ledger.opening import copy_ledger, open_ledger
 from .plan import Forecast, Pace, Plan
-from .records import Candidate, Decision, ImportSummary, Reason, Suppression, Wait
+from .records import ImportSummary, Suppression
 from .regions import RegionRules
 from .rules import Rulebook
 from .settings import CampaignSettings

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from .records import CallNow, CampaignRecord, Candidate, Decision, Reason, Stop, Wait
+from .decisions import CallNow, Candidate, Decision, Reason, Stop, Wait
+from .records import CampaignRecord
 from .regions import RegionRules
 from .settings import Budget, CampaignSettings
 from .states import CampaignState

@@ -10,9 +10,10 @@ from os import getpid
 
 from ..clock import Clock
 from ..telemetry import AttemptChanged, Observer, logger, notify
+from .decisions import Reason
 from .part import Part
 from .progress import Tally
-from .records import CampaignRecord, Claim, Reason, Settlement
+from .records import CampaignRecord, Claim, Settlement
 from .settings import CampaignSettings
 from .settler import Settler
 from .states import AttemptState, ContactState

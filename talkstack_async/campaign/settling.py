@@ -21,7 +21,8 @@ from ..errors import (
 )
 from ..models.calls import Call
 from ..models.statuses import Disposition
-from .records import Claim, Reason, Settlement
+from .decisions import Reason
+from .records import Claim, Settlement
 from .redials import after_end, after_lost, asks_not_to_be_called
 from .rules import micros
 from .settings import CampaignSettings

@@ -8,8 +8,9 @@ from enum import IntEnum
 from typing import Any
 
 from ..models.statuses import Disposition
+from .beats import SILENT_SECONDS, WorkerRecord
 from .ledger.base import Counts
-from .records import SILENT_SECONDS, CampaignRecord, WorkerRecord
+from .records import CampaignRecord
 from .states import AttemptState, CampaignState, ContactState
 
 __all__ = ["money", "standing", "worker_standing", "worker_state"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..models.statuses import Disposition
-from .records import Reason
+from .decisions import Reason
 from .states import AttemptState, CampaignState, ContactState
 
 __all__ = [

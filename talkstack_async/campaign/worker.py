@@ -20,11 +20,12 @@ import attrs
 from ..client import Client
 from ..errors import CampaignError, LedgerError
 from ..telemetry import Observer, logger
+from .beats import SILENT_SECONDS, Beat
 from .holdings import Holdings, Learnt
 from .ledger.base import Ledger, SharedLedger
 from .part import Part, Slice
 from .progress import RunProgress
-from .records import SILENT_SECONDS, Beat, CampaignRecord
+from .records import CampaignRecord
 from .regions import RegionRules
 from .run_state import name_of_worker
 from .runner import PartRunner

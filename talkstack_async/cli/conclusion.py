@@ -9,8 +9,9 @@ from typing import Any, assert_never
 
 import attrs
 
+from ..campaign.decisions import Reason
 from ..campaign.ledger.base import Counts
-from ..campaign.records import CampaignRecord, ContactRecord, ImportSummary, Reason
+from ..campaign.records import CampaignRecord, ContactRecord, ImportSummary
 from ..campaign.runner import Ending
 from ..campaign.standing import standing
 from ..campaign.states import OPEN, ContactState

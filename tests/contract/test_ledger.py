@@ -13,19 +13,17 @@ from typing import Any
 
 import pytest
 
-from talkstack_async.campaign.ledger import Ledger, open_ledger
-from talkstack_async.campaign.records import (
+from talkstack_async.campaign.decisions import (
     CallNow,
-    CampaignRecord,
     Candidate,
     Decide,
     Decision,
-    EventRecord,
     Reason,
     Stop,
-    Suppression,
     Wait,
 )
+from talkstack_async.campaign.ledger import Ledger, open_ledger
+from talkstack_async.campaign.records import CampaignRecord, EventRecord, Suppression
 from talkstack_async.campaign.settings import CampaignSettings
 from talkstack_async.campaign.states import AttemptState, CampaignState, ContactState
 from talkstack_async.clock import ManualClock

@@ -12,19 +12,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from talkstack_async.campaign.decisions import Candidate, Decision, Reason, Wait
 from talkstack_async.campaign.ledger import Ledger, open_ledger
 from talkstack_async.campaign.ledger.addresses import is_server
 from talkstack_async.campaign.ledger.reading import Reading
-from talkstack_async.campaign.records import (
-    CampaignRecord,
-    Candidate,
-    Decision,
-    EventRecord,
-    NewContact,
-    Reason,
-    Suppression,
-    Wait,
-)
+from talkstack_async.campaign.records import CampaignRecord, EventRecord, NewContact, Suppression
 from talkstack_async.campaign.states import AttemptState, ContactState
 from talkstack_async.clock import ManualClock
 from talkstack_async.errors import CampaignError, LedgerCorruptError, LedgerError

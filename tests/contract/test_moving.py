@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from talkstack_async.campaign.decisions import Reason
 from talkstack_async.campaign.ledger import open_ledger
 from talkstack_async.campaign.ledger.leaving import confirm, mark, mark_of
 from talkstack_async.campaign.ledger.moving import Moved, move_ledger
 from talkstack_async.campaign.ledger.opening import copy_ledger
 from talkstack_async.campaign.ledger.reading import Reading
 from talkstack_async.campaign.ledger.sqlite import SqliteLedger
-from talkstack_async.campaign.records import EventRecord, Reason, Suppression
+from talkstack_async.campaign.records import EventRecord, Suppression
 from talkstack_async.campaign.states import AttemptState
 from talkstack_async.clock import ManualClock
 from talkstack_async.errors import LedgerCorruptError, LedgerError, LedgerInUseError

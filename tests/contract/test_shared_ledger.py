@@ -14,20 +14,11 @@ from typing import Any
 import attrs
 import pytest
 
+from talkstack_async.campaign.beats import Beat
+from talkstack_async.campaign.decisions import CallNow, Candidate, Decision, Reason, Stop, Wait
 from talkstack_async.campaign.ledger import SharedLedger, open_ledger
 from talkstack_async.campaign.ledger.addresses import ServerAddress
-from talkstack_async.campaign.records import (
-    Beat,
-    CallNow,
-    CampaignRecord,
-    Candidate,
-    Decision,
-    EventRecord,
-    Reason,
-    Stop,
-    Suppression,
-    Wait,
-)
+from talkstack_async.campaign.records import CampaignRecord, EventRecord, Suppression
 from talkstack_async.campaign.rules import admit
 from talkstack_async.campaign.settings import Budget
 from talkstack_async.campaign.states import AttemptState, CampaignState, ContactState

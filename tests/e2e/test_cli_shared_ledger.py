@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from talkstack_async.campaign import Campaign, open_ledger
+from talkstack_async.campaign.beats import Beat
 from talkstack_async.campaign.ledger import Ledger
-from talkstack_async.campaign.records import Beat
 from talkstack_async.cli.groups.campaign_workers import spans_of
 from talkstack_async.emulator import EmulatorThread
 from tests.e2e.test_cli import one_line

@@ -6,7 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from talkstack_async.campaign.records import Reason, Suppression
+from talkstack_async.campaign.decisions import Reason
+from talkstack_async.campaign.records import Suppression
 from talkstack_async.campaign.settings import EvidenceSettings
 from talkstack_async.campaign.states import AttemptState, ContactState
 from talkstack_async.emulator import EmulatorThread

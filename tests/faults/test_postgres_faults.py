@@ -16,15 +16,10 @@ import attrs
 import psycopg
 import pytest
 
+from talkstack_async.campaign.decisions import CallNow, Candidate, Decision
 from talkstack_async.campaign.ledger import SharedLedger, open_ledger
 from talkstack_async.campaign.ledger.postgres_writer import PostgresWriter
-from talkstack_async.campaign.records import (
-    AttemptRecord,
-    CallNow,
-    CampaignRecord,
-    Candidate,
-    Decision,
-)
+from talkstack_async.campaign.records import AttemptRecord, CampaignRecord
 from talkstack_async.campaign.settings import Budget
 from talkstack_async.campaign.states import AttemptState
 from talkstack_async.clock import ManualClock

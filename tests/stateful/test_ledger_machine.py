@@ -36,24 +36,20 @@ from hypothesis.stateful import (
 )
 
 from talkstack_async.campaign.campaign import Campaign, Resolution
+from talkstack_async.campaign.decisions import CallNow, Candidate, Decision, Reason, Wait
 from talkstack_async.campaign.evidence import Evidence
 from talkstack_async.campaign.inbox import Inbox
 from talkstack_async.campaign.ledger import open_ledger
 from talkstack_async.campaign.ledger.files import create_file
 from talkstack_async.campaign.records import (
-    CallNow,
     CampaignRecord,
-    Candidate,
     Claim,
     Claimed,
-    Decision,
     EventRecord,
     NewContact,
     OpenAttempt,
-    Reason,
     Settlement,
     Suppression,
-    Wait,
 )
 from talkstack_async.campaign.regions import RegionRules
 from talkstack_async.campaign.rules import Rulebook, admit

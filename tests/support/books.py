@@ -13,19 +13,8 @@ from typing import Any
 
 import attrs
 
-from talkstack_async.campaign.records import (
-    CallNow,
-    Candidate,
-    Claim,
-    Decision,
-    NewContact,
-    OpenAttempt,
-    Reason,
-    Settlement,
-    Stop,
-    Verdict,
-    Wait,
-)
+from talkstack_async.campaign.decisions import CallNow, Candidate, Decision, Reason, Stop, Wait
+from talkstack_async.campaign.records import Claim, NewContact, OpenAttempt, Settlement, Verdict
 from talkstack_async.campaign.states import AttemptState, ContactState
 
 A, C = AttemptState, ContactState

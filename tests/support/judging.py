@@ -6,7 +6,7 @@ import json
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from talkstack_async.campaign.records import Candidate
+from talkstack_async.campaign.decisions import Candidate
 from talkstack_async.campaign.settings import CallingWindow, CampaignSettings
 from tests.support.books import Books
 

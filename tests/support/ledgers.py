@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from talkstack_async.campaign.decisions import CallNow, Candidate, Decision, Reason
 from talkstack_async.campaign.ledger.base import Ledger
 from talkstack_async.campaign.records import (
-    CallNow,
     CampaignRecord,
-    Candidate,
     Claim,
     Claimed,
-    Decision,
     NewContact,
     OpenAttempt,
-    Reason,
     Settlement,
 )
 from talkstack_async.campaign.settings import CampaignSettings

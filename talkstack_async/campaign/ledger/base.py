@@ -14,24 +14,22 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import attrs
 
+from ..beats import Beat, Standing, WorkerRecord
+from ..decisions import Decide
 from ..records import (
     Admit,
     AttemptRecord,
-    Beat,
     CampaignRecord,
     Claimed,
     ContactRecord,
-    Decide,
     EventRecord,
     Finding,
     NewContact,
     OpenAttempt,
     Settlement,
-    Standing,
     Story,
     Suppression,
     Verdict,
-    WorkerRecord,
 )
 from ..settings import CampaignSettings
 from ..states import AttemptState, CampaignState, ContactState

@@ -12,18 +12,8 @@ from typing import Any, NamedTuple, assert_never
 
 import attrs
 
-from ..records import (
-    CallNow,
-    CampaignRecord,
-    Candidate,
-    Claim,
-    Claimed,
-    Decide,
-    Earlier,
-    Reason,
-    Stop,
-    Wait,
-)
+from ..decisions import CallNow, Candidate, Decide, Earlier, Reason, Stop, Wait
+from ..records import CampaignRecord, Claim, Claimed
 from ..states import ContactState
 from .moments import from_ms, to_ms
 from .stored import words_of

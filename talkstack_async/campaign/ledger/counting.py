@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ...models.statuses import Disposition
-from ..records import Reason
+from ..decisions import Reason
 from ..states import AttemptState, ContactState
 from .base import Counts
 from .restoring import moment_of

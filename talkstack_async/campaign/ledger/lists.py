@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from ...errors import CampaignError
-from ..records import NewContact, Reason, Suppression, Verdict
+from ..decisions import Reason
+from ..records import NewContact, Suppression, Verdict
 from ..states import CampaignState, ContactState
 from .campaigns import change_campaign
 from .moments import to_ms

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from ...clock import Clock
 from ...errors import ClosedError, LedgerError, MissingExtraError, NotStartedError
-from ..records import Beat, Claimed, Settlement, Standing, WorkerRecord
+from ..beats import Beat, Standing, WorkerRecord
+from ..records import Claimed, Settlement
 from . import postgres_claims as claims
 from . import postgres_settling as settling
 from . import postgres_sharing as sharing

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from ..records import Admit, CampaignRecord, Claimed, Decide
+from ..decisions import Decide
+from ..records import Admit, CampaignRecord, Claimed
 from ..states import CampaignState
 from .claiming import Due, Taking
 from .moments import to_ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ..records import SILENT_SECONDS, Beat, Standing, WorkerRecord
+from ..beats import SILENT_SECONDS, Beat, Standing, WorkerRecord
 from ..states import AttemptState
 from .moments import from_ms, to_ms
 from .postgres_transaction import DATABASE_MS, PostgresTransaction

@@ -15,7 +15,8 @@ import attrs
 
 from ...clock import Clock
 from ...errors import CampaignError, ClockJumpError, LedgerBusyError
-from ..records import SILENT_SECONDS, CampaignRecord
+from ..beats import SILENT_SECONDS
+from ..records import CampaignRecord
 from .auditing import Auditing, Chain
 from .moments import from_ms
 from .postgres_text import as_array

@@ -14,16 +14,15 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ...clock import Clock
+from ..decisions import Decide, Reason
 from ..records import (
     Admit,
     CampaignRecord,
     Claim,
     Claimed,
-    Decide,
     EventRecord,
     NewContact,
     OpenAttempt,
-    Reason,
     Settlement,
     Suppression,
     Verdict,

@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 
 from ...wire.quick_json import quote_text
-from ..records import Reason, Settlement
+from ..decisions import Reason
+from ..records import Settlement
 from ..states import AttemptState, ContactState, may_follow
 from .moments import to_ms
 from .transaction import Transaction, to_json

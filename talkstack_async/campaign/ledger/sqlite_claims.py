@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..records import Admit, Claimed, Decide
+from ..decisions import Decide
+from ..records import Admit, Claimed
 from ..states import CampaignState
 from .claiming import Due, Taking
 from .moments import to_ms

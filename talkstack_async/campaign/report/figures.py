@@ -10,8 +10,9 @@ import attrs
 
 from ...models.statuses import Disposition
 from ...phone import mask_number
+from ..decisions import Reason
 from ..ledger.base import CampaignFacts, Counts
-from ..records import AttemptRecord, CampaignRecord, ContactRecord, Reason
+from ..records import AttemptRecord, CampaignRecord, ContactRecord
 from ..standing import money
 from ..states import AttemptState, CampaignState, ContactState
 from ..words import attempt_word, call_words, campaign_words, reason_words

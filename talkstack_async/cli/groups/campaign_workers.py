@@ -13,9 +13,9 @@ from ..output import Screen
 from ..tables import cell
 
 if TYPE_CHECKING:
+    from ...campaign.beats import WorkerRecord
     from ...campaign.ledger import Ledger
     from ...campaign.ledger.base import SharedLedger
-    from ...campaign.records import WorkerRecord
 
 __all__ = ["spans_of", "workers"]
 

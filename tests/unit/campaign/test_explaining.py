@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 import pytest
 
+from talkstack_async.campaign.decisions import Reason
 from talkstack_async.campaign.explaining import lines_of, story_as_data
 from talkstack_async.campaign.ledger.moments import to_ms
 from talkstack_async.campaign.records import (
     AttemptRecord,
     CampaignRecord,
     ContactRecord,
-    Reason,
     Story,
     StoryLine,
     Suppression,

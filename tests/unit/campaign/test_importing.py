@@ -16,10 +16,11 @@ import pytest
 
 from talkstack_async.campaign import read_contacts
 from talkstack_async.campaign.cells import safe_cell
+from talkstack_async.campaign.decisions import Reason
 from talkstack_async.campaign.importing import digest_of, import_contacts
 from talkstack_async.campaign.ledger import Ledger, open_ledger
 from talkstack_async.campaign.places import Places
-from talkstack_async.campaign.records import CampaignRecord, ContactRecord, ImportSummary, Reason
+from talkstack_async.campaign.records import CampaignRecord, ContactRecord, ImportSummary
 from talkstack_async.campaign.rejects import Rejects
 from talkstack_async.campaign.rows import Contact, Row
 from talkstack_async.campaign.settings import CampaignSettings

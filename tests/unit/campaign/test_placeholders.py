@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from talkstack_async.campaign.decisions import Reason
 from talkstack_async.campaign.importing import import_contacts
 from talkstack_async.campaign.ledger import open_ledger
 from talkstack_async.campaign.placeholders import recheck
 from talkstack_async.campaign.places import Places
-from talkstack_async.campaign.records import Reason
 from talkstack_async.campaign.rows import Contact
 from talkstack_async.campaign.rules import missing
 from talkstack_async.campaign.settings import CampaignSettings

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from talkstack_async.campaign.decisions import Candidate, Earlier, Reason
 from talkstack_async.campaign.plan import Forecast, Pace, Plan, plan
-from talkstack_async.campaign.records import CampaignRecord, Candidate, Earlier, Reason
+from talkstack_async.campaign.records import CampaignRecord
 from talkstack_async.campaign.regions import RegionRules
 from talkstack_async.campaign.rules import Rulebook, micros
 from talkstack_async.campaign.settings import Budget, CallingWindow, CampaignSettings

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from talkstack_async.campaign.records import Reason
+from talkstack_async.campaign.decisions import Reason
 from talkstack_async.campaign.redials import (
     Next,
     after_end,

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from talkstack_async.campaign.records import (
+from talkstack_async.campaign.decisions import (
     CallNow,
-    CampaignRecord,
     Candidate,
     Decision,
     Earlier,
@@ -22,6 +21,7 @@ from talkstack_async.campaign.records import (
     Stop,
     Wait,
 )
+from talkstack_async.campaign.records import CampaignRecord
 from talkstack_async.campaign.regions import RegionRules
 from talkstack_async.campaign.rules import Rulebook, admit, budget_left, micros, missing
 from talkstack_async.campaign.settings import (

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from talkstack_async.campaign.records import Claim, Reason
+from talkstack_async.campaign.decisions import Reason
+from talkstack_async.campaign.records import Claim
 from talkstack_async.campaign.settings import Budget, CampaignSettings, RedialPolicy
 from talkstack_async.campaign.settling import (
     settle_end,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from talkstack_async.campaign.beats import Standing
 from talkstack_async.campaign.holdings import Holdings
 from talkstack_async.campaign.part import Part, Slice
 from talkstack_async.campaign.permits import at_once, rates_for
-from talkstack_async.campaign.records import Standing
 from talkstack_async.campaign.shared_pace import SharedPace
 from talkstack_async.campaign.shares import Take, fair_share, slots_of, to_offer, whether_to_take
 from talkstack_async.clock import ManualClock
