@@ -29,6 +29,8 @@ _CLOCKS_DIFFER = timedelta(minutes=2)
 _TELLING_DIGITS = 7
 _AT_ONCE = 5
 _TAKEN_AT_ONCE = 500
+# One look may fail by chance, and each has repeated its requests with patience.
+_LOOKS_IN_VAIN = 3
 
 
 class History(Protocol):
@@ -95,6 +97,13 @@ class Evidence:
         self._grace = timedelta(seconds=grace_seconds)
         self._clock = clock
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._looks_in_vain = 0
+        self._trouble = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why the history could not be read in the last few looks; empty if it could."""
+        return self._trouble if self._looks_in_vain >= _LOOKS_IN_VAIN else ""
 
     async def look(self, campaign: CampaignRecord) -> Sequence[tuple[OpenAttempt, Settlement]]:
         """Look once for every attempt whose turn it is; return what is known now.
@@ -115,6 +124,9 @@ class Evidence:
         lag = timedelta(seconds=campaign.settings.evidence.history_lag_seconds)
         due = [one for one in unknown if one.looked_at is None or now - one.looked_at >= lag]
         found = await asyncio.gather(*(self._look_for(one, campaign) for one in due))
+        if due:
+            could_read = any(looked for looked, _ in found)
+            self._looks_in_vain = 0 if could_read else self._looks_in_vain + 1
         missed = [one.attempt_id for one, (looked, what) in zip(due, found, strict=True)
                   if looked and what is None]  # fmt: skip
         if missed:
@@ -141,6 +153,7 @@ class Evidence:
                 raise
             except TalkstackError as error:
                 logger.info("the history cannot tell of attempt %d: %s", attempt.attempt_id, error)
+                self._trouble = str(error)
                 return False, None
         call = call_of(attempt, calls, taken=taken)
         now = self._clock.now()

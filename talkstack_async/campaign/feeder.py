@@ -56,6 +56,7 @@ class Ending(StrEnum):
     STOPPED = "stopped"
     CANCELED = "canceled"
     BUDGET = "budget"  # what is left cannot be paid for
+    UNCERTAIN = "uncertain"  # some may have rung, and the history cannot be read
 
 
 class Feeder:
@@ -124,6 +125,8 @@ class Feeder:
                     continue
                 if (ending := await self._ending(claimed, wait=wait)) is not None:
                     return ending
+            elif not wait and self._cannot_go_on(crew):
+                return Ending.UNCERTAIN, None
             await self._wait(crew, claimed)
         is_canceled = self._run.campaign.state is CampaignState.CANCELED
         return (Ending.CANCELED if is_canceled else Ending.STOPPED), None
@@ -219,6 +222,11 @@ class Feeder:
         live = await self._ledger.count_live(self._run.campaign.campaign_id)
         return not live and not crew.is_busy
 
+    def _cannot_go_on(self, crew: Crew) -> bool:
+        """Say whether all that is left to do here is to look, and looking is in vain."""
+        is_alone = self._run.part is None
+        return is_alone and bool(self._run.cannot_look) and not crew.is_busy
+
     async def _ending(
         self, claimed: Claimed, *, wait: bool
     ) -> tuple[Ending, datetime | None] | None:
@@ -242,7 +250,7 @@ class Feeder:
         if claimed.campaign.state is CampaignState.PAUSED:
             self._run.tally.turn_to(Phase.PAUSED)
         elif not crew.is_busy:
-            self._run.tally.turn_to(Phase.WAITING, until=until)
+            self._run.tally.turn_to(Phase.WAITING, until=until, note=self._run.cannot_look)
         if until is not None and not _is_held(claimed.campaign):
             left = (until - self._run.clock.now()).total_seconds()
             seconds = min(_NOTICE, max(left, _GATHER_SECONDS))

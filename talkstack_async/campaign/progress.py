@@ -37,7 +37,8 @@ class RunProgress:
         in_flight: Calls being placed.
         followed: Calls being followed.
         until: What is waited for, if that is a moment.
-        note: Why it waits, in words; empty if it does not.
+        note: Why it waits, in words; empty if it does not, or only for a moment. While
+            `WAITING`: why calls whose answer was lost cannot be looked for.
     """
 
     phase: Phase

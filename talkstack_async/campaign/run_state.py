@@ -39,6 +39,7 @@ class RunState:
         began_at: When it was made; no earlier run of its worker dials this campaign any more.
         stopping: Nothing more is to be dialled.
         failure: What ended the run, if something did.
+        cannot_look: Why calls whose answer was lost cannot be looked for; empty if they can.
         recorded: How many settlements were recorded.
         news: Set whenever something happened that may give the feeder work.
     """
@@ -62,6 +63,7 @@ class RunState:
         self.stopping = False
         self.recorded = 0
         self.failure: BaseException | None = None
+        self.cannot_look = ""
         self.news = asyncio.Event()
         self._observer = observer
         self._claimed_at: dict[int, float] = {}

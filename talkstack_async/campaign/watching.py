@@ -79,6 +79,7 @@ class Watching:
                 self._take_in(attempt, settlement)
             if self._ledger.is_exclusive:
                 await self._look_for_others(evidence)
+            self._run.cannot_look = evidence.trouble
             lag = self._run.settings.evidence.history_lag_seconds
             await self._run.clock.sleep(min(5.0, lag / 4))
 

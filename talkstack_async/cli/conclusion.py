@@ -167,6 +167,11 @@ class Conclusion:
                     f"the budget is used up; left to be called: {left}; the same command with a "
                     "larger --budget goes on"
                 )
+            case Ending.UNCERTAIN:
+                return (
+                    f"the call history cannot be read; left to be called: {left}; the same "
+                    "command looks again"
+                )
             case _ as unreachable:
                 assert_never(unreachable)
 

@@ -112,6 +112,8 @@ def _phase_words(progress: RunProgress, *, uncertain: int, now: datetime) -> str
             return "paused, until talkstack campaign resume"
         case Phase.CIRCUIT_OPEN:
             return f"interrupted: {progress.note}"
+        case Phase.WAITING if progress.note:
+            return f"the call history cannot be read: {progress.note}"
         case Phase.WAITING if progress.until is not None and progress.until > now:
             left = (progress.until - now).total_seconds()
             return f"waiting until {local(progress.until, now=now)}, in {span(left)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..campaign.campaign import Campaign
 from ..campaign.feeder import Ending
 from ..campaign.ledger.base import Counts
-from ..campaign.progress import RunProgress
+from ..campaign.progress import Phase, RunProgress
 from ..campaign.records import CampaignRecord
 from ..campaign.rules import budget_left
 from ..campaign.runner import RunResult
@@ -41,6 +41,7 @@ class SharedRun:
         self._clock = client.clock
         self._working: asyncio.Task[object] | None = None
         self._stopped = False
+        self._in_vain = False
 
     @property
     def progress(self) -> RunProgress:
@@ -82,7 +83,9 @@ class SharedRun:
             await self._clock.sleep(_LOOK_SECONDS)
             with contextlib.suppress(TalkstackError):
                 campaign, counts = await self._campaign.refresh(), await self._campaign.counts()
-                if _is_idle(campaign, counts) and (not wait or budget_left(campaign) == 0):
+                is_idle = _is_idle(campaign, counts) and (not wait or budget_left(campaign) == 0)
+                self._in_vain = not wait and _looks_in_vain(self.progress)
+                if is_idle or self._in_vain:
                     self._worker.stop()
                     return
 
@@ -90,6 +93,8 @@ class SharedRun:
         progress = self.progress
         campaign, counts = await self._campaign.refresh(), await self._campaign.counts()
         ending = ending_of(campaign, counts, is_stopped=self._stopped)
+        if ending is Ending.WAITING and self._in_vain:
+            ending = Ending.UNCERTAIN
         return RunResult(
             ending=ending,
             counts=counts,
@@ -110,6 +115,12 @@ def ending_of(campaign: CampaignRecord, counts: Counts, *, is_stopped: bool) -> 
     if is_stopped:
         return Ending.STOPPED
     return Ending.BUDGET if budget_left(campaign) == 0 else Ending.WAITING
+
+
+def _looks_in_vain(progress: RunProgress) -> bool:
+    """Whether all that this worker could do is look for lost calls, and it cannot."""
+    is_busy = progress.in_flight or progress.followed
+    return progress.phase is Phase.WAITING and bool(progress.note) and not is_busy
 
 
 def _is_idle(campaign: CampaignRecord, counts: Counts) -> bool:

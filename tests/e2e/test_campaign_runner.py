@@ -121,6 +121,43 @@ async def test_a_call_whose_reply_was_lost_is_found_in_the_history(
     assert rings(emulator) == {LOST: 1, phone(1): 1}
 
 
+NO_HISTORY = Fault("status", status=500, operation="getCallHistory")
+
+
+async def test_a_history_that_cannot_be_read_ends_a_run_that_is_not_to_wait(
+    emulator: EmulatorThread, tmp_path: Path
+):
+    emulator.add_fault(NO_HISTORY)
+    async with stage(emulator, tmp_path, [LOST, phone(1)]) as it:
+        async with asyncio.timeout(60):
+            result = await it.runner().run(wait=False)
+        assert result.ending is Ending.UNCERTAIN
+        assert result.counts.attempts == {AttemptState.UNKNOWN: 1, AttemptState.FINAL: 1}
+        emulator.clear_faults()
+        result = await it.runner().run(wait=False)
+        assert result.ending is Ending.FINISHED
+        assert result.counts.attempts == {AttemptState.FINAL: 2}
+        assert await it.ledger.verify() == []
+    assert rings(emulator) == {LOST: 1, phone(1): 1}
+
+
+async def test_a_run_that_waits_says_that_the_history_cannot_be_read_and_looks_again(
+    emulator: EmulatorThread, tmp_path: Path
+):
+    emulator.add_fault(NO_HISTORY)
+    async with stage(emulator, tmp_path, [LOST]) as it, asyncio.timeout(60):
+        runner = it.runner()
+        run = asyncio.create_task(runner.run())
+        while not runner.progress.note:
+            assert not run.done()
+            await asyncio.sleep(0.02)
+        assert (runner.progress.phase, "500" in runner.progress.note) == (Phase.WAITING, True)
+        emulator.clear_faults()
+        assert (await run).ending is Ending.FINISHED
+        assert not runner.progress.note
+    assert rings(emulator) == {LOST: 1}
+
+
 async def test_a_call_that_left_no_trace_waits_for_a_person(
     emulator: EmulatorThread, tmp_path: Path
 ):

@@ -15,11 +15,13 @@ import attrs
 import pytest
 
 from talkstack_async.campaign.campaign import Campaign
+from talkstack_async.campaign.feeder import Ending
 from talkstack_async.campaign.ledger import open_ledger
 from talkstack_async.campaign.records import CampaignRecord, Suppression
 from talkstack_async.campaign.runner import CampaignRunner
 from talkstack_async.campaign.states import AttemptState, ContactState
 from talkstack_async.campaign.worker import Worker, WorkerResult, run_worker
+from talkstack_async.cli.sharing import SharedRun
 from talkstack_async.clock import SystemClock
 from talkstack_async.emulator import EmulatorThread, Fault, Script
 from talkstack_async.errors import AuthenticationError, CampaignError, LedgerError
@@ -322,6 +324,23 @@ async def test_a_runner_that_would_dial_beside_the_workers_is_refused(
         with pytest.raises(LedgerError, match="Worker"):
             await CampaignRunner(client, team.ledger, record).run()
     assert emulator.rings == []
+
+
+async def test_a_dial_that_is_not_to_wait_leaves_where_the_history_cannot_be_read(
+    team: Team, emulator: EmulatorThread
+):
+    emulator.add_fault(Fault("drop", rings=True, times=1))
+    emulator.add_fault(Fault("status", status=500, operation="getCallHistory"))
+    await create(team.ledger, team.plan, phones(2))
+    async with client_for(team.plan) as client, asyncio.timeout(60):
+        campaign = await team.campaign()
+        result = await SharedRun(client, campaign).run(wait=False)
+        assert result.ending is Ending.UNCERTAIN
+        assert result.counts.attempts == {AttemptState.UNKNOWN: 1, AttemptState.PLACED: 1}
+        emulator.clear_faults()
+        result = await SharedRun(client, campaign).run(wait=False)
+        assert result.ending is Ending.FINISHED
+    assert rings(emulator) == Counter(phones(2))
 
 
 async def test_a_ledger_in_a_file_is_refused(tmp_path: Any, emulator: EmulatorThread):
