@@ -134,7 +134,8 @@ def test_an_event_does_not_print_what_it_holds() -> None:
         (b'{"sid": "CA1", "n": ' + b"9" * 60_000 + b"}", "not valid JSON"),
         (b'{"sid": "CA1", "n": 0.' + b"9" * 60_000 + b"}", "not valid JSON"),
         (b"[" * 60_000, "deep"),
-        (b'{"data":' * 8_000, "deep"),
+        # From 3.13 on Python reads this far, and finds that it breaks off.
+        (b'{"data":' * 8_000, "deep|not valid JSON"),
         (b"[" * 30_000 + b"]" * 30_000, "deep"),
         (b'{"sid": "CA1", "x": ' + b"[" * 33 + b"]" * 33 + b"}", "deep"),
         (body([{"sid": "CA1"}] * 1001), "more than 1000"),
