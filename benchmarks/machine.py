@@ -74,7 +74,7 @@ def describe(cores: Cores) -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}",
         "cores": f"{cores.count}" + (", client and server on one each" if cores.are_apart else ""),
-        **{name: found for name in _PACKAGES if (found := _version(name))},
+        **{name: found for name in sorted(_PACKAGES) if (found := _version(name))},
     }
 
 
